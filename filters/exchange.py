@@ -1,0 +1,79 @@
+"""Values that cross a port: what the gateway hands to an adapter, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from filters.envelope import EnvelopeRecipient
+from filters.vocabulary import Channel, RecipientType
+
+
+class Lookup(NamedTuple):
+    """The index's answer for one message.
+
+    ``values`` are packed consents (``filters.consent.unpack``) in the order of the keys, None for "no record".
+    ``watermark_at``: registry time (seconds since 1970 UTC) up to which everything about the brand is known, None if
+    it was never loaded. ``revision`` counts the applied changes. ``taken`` are the consent keys of recipients to whom
+    this very message was already handed over (design D2); empty unless a digest was given.
+    """
+
+    values: Sequence[bytes | None]
+    watermark_at: int | None
+    revision: int
+    taken: frozenset[bytes] = frozenset()
+
+
+class Applied(NamedTuple):
+    """What ``apply`` did: how many records changed, and the revision afterwards."""
+
+    changed: int
+    revision: int
+
+
+class OutboxItem(NamedTuple):
+    """A refusal on its way to the registry.
+
+    ``sealed`` is the report, encrypted (it holds the address); ``due_at`` the legal deadline, seconds since 1970 UTC.
+    """
+
+    item_id: bytes
+    brand: int
+    due_at: int
+    sealed: bytes
+
+
+@dataclass(slots=True)
+class OutgoingMail:
+    """One upstream transaction. ``content`` has CRLF line ends and is not dot-stuffed."""
+
+    sender: bytes
+    mail_parameters: bytes
+    recipients: Sequence[EnvelopeRecipient]
+    content: bytes
+    is_smtputf8: bool = False
+    is_8bit: bool = False
+
+
+class UpstreamCapabilities(NamedTuple):
+    """What the next hop announced; a listener must not announce more."""
+
+    size_bytes: int | None
+    has_8bitmime: bool
+    has_smtputf8: bool
+    has_dsn: bool
+
+
+class Refusal(NamedTuple):
+    """A person's refusal as it reached us (link, one-click, mail). ``address`` is the canonical address key or b""
+    where only the hashed ``key`` is known; ``received_at`` seconds since 1970 UTC; ``source`` a registry source name.
+    """
+
+    brand: int
+    channel: Channel
+    key: bytes
+    address: bytes
+    recipient_type: RecipientType | None
+    received_at: int
+    source: str

@@ -1,0 +1,1 @@
+"""What drives: listeners, pipeline, workers, pages, admin, command line; ``app`` is the one place that wires."""
