@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from filters.vocabulary import MessageClass, RecipientType
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +12,4 @@ class Client:
     ``brands`` are the codes it may send for; ``default_class`` stands where a message has no tag;
     ``allowed_classes`` are those it may claim. ``fixed_class`` is set where the class is known before RCPT, whatever
     the message's header says (by login, listener or sender address): refused recipients then get their own 550.
+    """
