@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from filters.vocabulary import MessageClass, RecipientType
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,4 +14,13 @@ class Client:
     ``brands`` are the codes it may send for; ``default_class`` stands where a message has no tag;
     ``allowed_classes`` are those it may claim. ``fixed_class`` is set where the class is known before RCPT, whatever
     the message's header says (by login, listener or sender address): refused recipients then get their own 550.
+    ``max_message_bytes`` 0 means the listener's limit.
     """
+
+    name: str
+    brands: tuple[int, ...]
+    default_class: MessageClass = MessageClass.COMMERCIAL
+    allowed_classes: frozenset[MessageClass] = field(default_factory=lambda: frozenset(MessageClass))
+    fixed_class: MessageClass | None = None
+    default_recipient_type: RecipientType | None = None
+    max_message_bytes: int = 0
