@@ -1,0 +1,147 @@
+"""One message on its way through the pipeline: what each step found out, for the steps after it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
+from filters.exchange import Lookup
+from filters.reply import Reply
+from filters.vocabulary import FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from filters.classify import Classification
+    from filters.consent import State
+    from filters.decide import Decision
+    from filters.mime.headers import HeaderBlock
+    from filters.mime.plan import RewritePlan, RewriteRefusal
+    from filters.reason import Reason
+    from gateway.mail_route import BrandRoute, MailRoute
+
+_OPEN = (Outcome.DEFERRED, Outcome.UNKNOWN)
+
+
+class RecipientInHand:
+    """One recipient: consent key, what was known of it, decision, fate."""
+
+    __slots__ = (
+        "decision",
+        "envelope",
+        "is_in_flight",
+        "key",
+        "outcome",
+        "reason",
+        "reply",
+        "row",
+        "sent_digest",
+        "state",
+        "token_id",
+        "verdict",
+    )
+
+    def __init__(self, envelope: EnvelopeRecipient) -> None:
+        self.envelope = envelope
+        self.key = b""
+        self.state: State | None = None
+        self.verdict: Verdict | None = None
+        self.reason: Reason | None = None
+        self.row = ""
+        self.outcome: Outcome | None = None
+        self.reply: Reply | None = None
+        self.is_in_flight = False
+        self.sent_digest = ""
+        self.token_id = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client has to come again for this recipient."""
+        return self.outcome in _OPEN
+
+    @property
+    def fate(self) -> RecipientOutcome:
+        assert self.outcome is not None
+        assert self.reply is not None
+        return RecipientOutcome(self.outcome, self.reply)
+
+    def settle(self, outcome: Outcome, reply: Reply) -> None:
+        self.outcome = outcome
+        self.reply = reply
+        self.is_in_flight = False
+
+    def settle_for(self, reason: Reason, row: str = "") -> None:
+        """Left out by us for ``reason``: for good, or for now where the reason's reply is temporary."""
+        self.reason = reason
+        self.row = row or self.row
+        reply = reason.reply
+        self.verdict = Verdict.DEFER if reply.is_temporary else Verdict.DROP
+        self.settle(Outcome.DEFERRED if reply.is_temporary else Outcome.DROPPED, reply)
+
+
+class MailInHand:
+    """The message. Times are wall-clock seconds since 1970 UTC."""
+
+    __slots__ = (
+        "answer",
+        "brand",
+        "classification",
+        "content",
+        "decided_at",
+        "detail",
+        "digest",
+        "envelope",
+        "freshness",
+        "headers",
+        "in_flight",
+        "is_commercial",
+        "is_pumping",
+        "is_recorded",
+        "lookup",
+        "message_id",
+        "plan",
+        "received_at",
+        "recipients",
+        "rewrite_refusal",
+        "route",
+        "staleness_s",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        content: bytes,
+        answer: Callable[[Answer], None],
+        route: MailRoute,
+        message_id: str,
+        received_at: float,
+    ) -> None:
+        self.envelope = envelope
+        self.content = content
+        self.answer = answer
+        self.route = route
+        self.message_id = message_id
+        self.received_at = received_at
+        self.decided_at = received_at
+        self.recipients = [RecipientInHand(recipient) for recipient in envelope.recipients]
+        self.digest = b""
+        self.headers: HeaderBlock | None = None
+        self.classification: Classification | None = None
+        self.is_commercial = True
+        """Until the class is known the stricter reading holds (G1)."""
+        self.brand: BrandRoute | None = None
+        self.lookup: Lookup | LookupFailure | None = None
+        self.freshness = FreshnessState.COLD
+        self.staleness_s: int | None = None
+        self.plan: RewritePlan | None = None
+        self.rewrite_refusal: RewriteRefusal | None = None
+        self.detail = ""
+        self.waiting: deque[RecipientInHand] = deque()
+        self.in_flight = 0
+        self.is_pumping = False
+        self.is_recorded = False
+
+    @property
+    def message_class(self) -> MessageClass:
+        return MessageClass.COMMERCIAL if self.classification is None else self.classification.message_class

@@ -1,0 +1,72 @@
+"""The evidence record of one mail, from what the pipeline found out (``filters.evidence`` has its fields)."""
+
+from __future__ import annotations
+
+from filters.evidence import encode_decision, index_reading, recipient_entry
+from filters.exchange import Lookup
+from filters.vocabulary import Channel, Verdict
+from gateway.mail_in_hand import MailInHand, RecipientInHand
+
+POLICY = "enforce"
+
+
+def render_mail_record(mail: MailInHand, node: str, store: str) -> bytes:
+    """JSON of the decision record. ``node`` names machine and worker, ``store`` the kind of index that was read."""
+    envelope = mail.envelope
+    found = mail.classification
+    brand = mail.brand.brand if mail.brand else None
+    return encode_decision(
+        decided_at=mail.decided_at,
+        message_id=mail.message_id,
+        node=node,
+        session=envelope.session_id,
+        client=envelope.client.name,
+        listener=envelope.listener,
+        upstream=mail.route.upstream.name,
+        brand=brand.code if brand else None,
+        iys_code=brand.iys_code if brand else None,
+        channel=Channel.EMAIL,
+        message_class=mail.message_class,
+        class_from=found.class_from if found else "missing",
+        campaign=found.campaign if found else "",
+        policy=POLICY,
+        size_bytes=len(mail.content),
+        content_sha256=mail.digest.hex(),
+        index=_index(mail, store),
+        recipients=[_recipient(mail, recipient) for recipient in mail.recipients],
+    )
+
+
+def _index(mail: MailInHand, store: str) -> dict[str, object] | None:
+    lookup = mail.lookup
+    if lookup is None or not mail.is_commercial or mail.brand is None:
+        return None
+    is_read = isinstance(lookup, Lookup)
+    return index_reading(
+        store,
+        lookup.revision if is_read else 0,
+        lookup.watermark_at if is_read else None,
+        mail.decided_at,
+        mail.brand.policy.stale_after_s,
+        mail.freshness,
+        None if is_read else lookup,
+    )
+
+
+def _recipient(mail: MailInHand, recipient: RecipientInHand) -> dict[str, object]:
+    assert recipient.outcome is not None
+    found = mail.classification
+    was_sent = bool(recipient.sent_digest)
+    return recipient_entry(
+        recipient.key,
+        Channel.EMAIL,
+        found.recipient_type if found else None,
+        recipient.state,
+        recipient.row,
+        recipient.reason or "",
+        recipient.verdict or Verdict.DEFER,
+        recipient.outcome,
+        recipient.sent_digest,
+        recipient.token_id,
+        recipient.reply if was_sent else None,
+    )

@@ -1,0 +1,118 @@
+"""A person's refusal made durable: the one way in for the pages, the mail intake and whatever comes later.
+
+In this order, so that nothing is confirmed that could still be lost:
+
+1. the refusal enters the index, and in the same transaction the report for the registry enters the outbox
+   (Law 6563, 8/3; Reg. 9-10: three business days). From here on no message of that kind is permitted;
+2. the evidence log gets its record;
+3. the caller may confirm.
+
+Evidence that cannot be written does not undo a refusal: it is in force, its report is in the outbox with address,
+date and source, and telling the person that nothing was recorded would be untrue. It is counted, and while the log is
+broken no commercial message leaves anyway.
+
+Repeating a refusal is harmless: the report has the same id, so there is only one, and the later date says that the
+person still does not want the messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Protocol
+
+from filters.business_days import HolidayCalendar
+from filters.consent import RECIPIENT_TYPES, Change, Consent
+from filters.evidence import RecordKind, encode_event
+from filters.exchange import OutboxItem, Refusal
+from filters.refusal_report import NONCE_BYTES, RefusalReport, ReportSeal
+from filters.vocabulary import Status
+from gateway.ports import ConsentWriter, EvidenceLog
+
+_EVIDENCE_TIMEOUT_S = 5.0
+
+
+class RefusalObserver(Protocol):
+    """Who counts. Called in the loop's thread; must not raise."""
+
+    def refusal_recorded(self, refusal: Refusal, *, has_evidence: bool) -> None:
+        """It is in force. ``refusal.address`` empty means that the report cannot name the address."""
+
+    def refusal_failed(self, refusal: Refusal) -> None:
+        """It is not known to be durable and was not confirmed."""
+
+
+class Refusals:
+    """A ``RefusalRecorder``: index, outbox and evidence from one ``Refusal``."""
+
+    def __init__(
+        self,
+        writer: ConsentWriter,
+        evidence: EvidenceLog,
+        seal: ReportSeal,
+        calendar: HolidayCalendar,
+        observer: RefusalObserver,
+    ) -> None:
+        self._writer = writer
+        self._evidence = evidence
+        self._seal = seal
+        self._calendar = calendar
+        self._observer = observer
+
+    async def record(self, refusal: Refusal) -> None:
+        """Returns once refusal and report are durable. Raises what the writer raises (``OSError``, ``StoreError``)."""
+        # Without a declared type the refusal covers both: whoever refuses does not know of types, and row R10 would
+        # permit on the record that was left untouched.
+        types = RECIPIENT_TYPES if refusal.recipient_type is None else (refusal.recipient_type,)
+        consent = Consent(Status.REJECTED, refusal.received_at, refusal.source, own=True)
+        due_at = self._calendar.due_at(refusal.received_at)
+        changes = [Change(refusal.key, refusal.channel, recipient_type, consent) for recipient_type in types]
+        outbox = []
+        for recipient_type in types:
+            report = RefusalReport(
+                refusal.brand,
+                refusal.channel,
+                recipient_type,
+                refusal.address.decode("utf-8", "replace"),
+                refusal.key,
+                refusal.received_at,
+                refusal.source,
+            )
+            sealed = self._seal.seal(report, os.urandom(NONCE_BYTES))
+            outbox.append(OutboxItem(report.item_id, refusal.brand, due_at, sealed))
+        try:
+            applied = await self._writer.apply(refusal.brand, changes, outbox=outbox)
+        except BaseException:
+            self._observer.refusal_failed(refusal)
+            raise
+        record = encode_event(
+            RecordKind.REFUSAL,
+            refusal.received_at,
+            {
+                "brand": refusal.brand,
+                "channel": refusal.channel,
+                "key": refusal.key.hex(),
+                "declared": refusal.recipient_type,
+                "types": types,
+                "source": refusal.source,
+                "address_known": bool(refusal.address),
+                "due_at": due_at,
+                "reports": [item.item_id.hex() for item in outbox],
+                "revision": applied.revision,
+            },
+        )
+        self._observer.refusal_recorded(refusal, has_evidence=await self._keep(record))
+
+    async def _keep(self, record: bytes) -> bool:
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def done(is_kept: bool) -> None:  # noqa: FBT001 - the port's signature
+            if not kept.done():
+                kept.set_result(is_kept)
+
+        self._evidence.append(record, done)
+        try:
+            async with asyncio.timeout(_EVIDENCE_TIMEOUT_S):
+                return await kept
+        except TimeoutError:
+            return False

@@ -1,0 +1,100 @@
+"""The state of the whole gateway, put together from what its workers report.
+
+*Healthy*: the supervisor runs and at least one worker reports. *Ready*: a commercial message sent now would be decided:
+a worker takes connections, knows its upstream, can ask the index and keep evidence, and some active brand's index is
+fresh enough to permit. A brand that is not loaded yet does not make the others unready; it is named instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from filters.vocabulary import FreshnessState
+from gateway.worker_channel import WorkerReport
+
+REPORT_EXPIRES_S = 5.0
+"""A worker silent for so long is stuck or gone."""
+
+_DECIDING = (FreshnessState.FRESH, FreshnessState.AGING)
+
+
+class WorkerState(NamedTuple):
+    """One worker as the supervisor sees it; ``reported_at`` in seconds since 1970 UTC, 0 before its first report."""
+
+    slot: int
+    pid: int
+    generation: int
+    reported_at: float
+    report: WorkerReport
+
+
+class Readiness(NamedTuple):
+    is_ready: bool
+    reasons: tuple[str, ...]
+
+
+def is_healthy(workers: Iterable[WorkerState], now: float) -> bool:
+    return any(now - worker.reported_at < REPORT_EXPIRES_S for worker in workers)
+
+
+def readiness(workers: Sequence[WorkerState], now: float, *, is_draining: bool) -> Readiness:
+    """Whether commercial traffic would be decided now, and what is missing if not."""
+    if is_draining:
+        return Readiness(False, ("draining",))
+    alive = [worker for worker in workers if now - worker.reported_at < REPORT_EXPIRES_S]
+    if not alive:
+        return Readiness(False, ("no worker reports",))
+    reasons: list[str] = []
+    for worker in alive:
+        found = _missing(worker.report)
+        if not found:
+            return Readiness(True, tuple(_undecided_brands(worker.report)))
+        reasons += [reason for reason in found if reason not in reasons]
+    return Readiness(False, tuple(reasons))
+
+
+def _missing(report: WorkerReport) -> list[str]:
+    missing = list(report.get("reasons", ()))
+    brands = report.get("brands", {})
+    if not missing and not any(brand.get("state") in _DECIDING for brand in brands.values()):
+        missing += _undecided_brands(report) or ["no brand is configured"]
+    return missing
+
+
+def _undecided_brands(report: WorkerReport) -> list[str]:
+    return [
+        f"brand {code}: index is {brand.get('state')}"
+        for code, brand in sorted(report.get("brands", {}).items())
+        if brand.get("state") not in _DECIDING
+    ]
+
+
+def status_page(
+    workers: Sequence[WorkerState], now: float, supervisor: Mapping[str, Any], *, is_draining: bool
+) -> dict[str, Any]:
+    """What ``/status`` shows: everything the workers said, newest word on store and brands first."""
+    ready = readiness(workers, now, is_draining=is_draining)
+    latest = max(workers, key=lambda worker: worker.reported_at, default=None)
+    report: WorkerReport = latest.report if latest else WorkerReport()
+    return {
+        "state": "draining" if is_draining else "ready" if ready.is_ready else "waiting",
+        "reasons": list(ready.reasons),
+        "at": now,
+        **supervisor,
+        "store": report.get("store", {}),
+        "evidence": report.get("evidence", {}),
+        "brands": report.get("brands", {}),
+        "upstreams": report.get("upstreams", {}),
+        "workers": [
+            {
+                "slot": worker.slot,
+                "pid": worker.pid,
+                "generation": worker.generation,
+                "reported_at": worker.reported_at,
+                "is_reporting": now - worker.reported_at < REPORT_EXPIRES_S,
+                **worker.report,
+            }
+            for worker in sorted(workers, key=lambda worker: (worker.slot, worker.generation))
+        ],
+    }
