@@ -106,6 +106,10 @@ class Supervisor:
 
     async def start(self) -> None:
         """Bind everything and start the first generation. Raises ``sockets.BindError``."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         self._bind(self.plan)
         self.generation = 1
         for slot in range(self.plan.workers):
@@ -120,10 +124,6 @@ class Supervisor:
 
     async def run(self) -> None:
         """Serve until a signal asks to stop, then drain."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         await self._stopping.wait()
         await self._drain(self.workers)
         for bound in self._sockets.values():
