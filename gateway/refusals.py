@@ -106,7 +106,7 @@ class Refusals:
     async def _keep(self, record: bytes) -> bool:
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-        def done(is_kept: bool) -> None:  # noqa: FBT001 - the port's signature
+        def done(is_kept: bool) -> None:
             if not kept.done():
                 kept.set_result(is_kept)
 
