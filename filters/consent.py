@@ -148,3 +148,42 @@ def apply_changes(value: bytes | None, changes: Iterable[Change]) -> bytes:
     for change in changes:
         merge(state, change.channel, change.recipient_type, change.consent)
     return pack(state)
+
+
+def pack_change(change: Change) -> bytes:
+    """The packed entry of one change, without its key: ``ENTRY_BYTES`` long, as it stands in a packed value."""
+    return pack({(change.channel, change.recipient_type): change.consent})
+
+
+def merge_packed(value: bytes, entry: bytes) -> bytes:
+    """``value`` after merging one packed entry: what ``merge`` does, without unpacking (imports run on this)."""
+    slot = entry[0] & _SLOT_MASK
+    for at in range(0, len(value), ENTRY_BYTES):
+        found = value[at] & _SLOT_MASK
+        if found < slot:
+            continue
+        if found > slot:
+            return value[:at] + entry + value[at:]
+        old_at, new_at = value[at + 2 : at + ENTRY_BYTES], entry[2:]  # big-endian: bytes compare as the numbers do
+        if new_at < old_at:
+            return value
+        if new_at == old_at:
+            if (value[at] ^ entry[0]) & _REJECTED_BIT:
+                if not entry[0] & _REJECTED_BIT:
+                    return value
+            elif not value[at + 1] & _OWN_BIT or entry[1] & _OWN_BIT:
+                return value
+        return value[:at] + entry + value[at + ENTRY_BYTES :]
+    return value + entry
+
+
+def is_own_refusal(entry: bytes) -> bool:
+    """Whether a packed entry is a refusal that reached us before the registry knew of it."""
+    return bool(entry[1] & _OWN_BIT)
+
+
+def slot_of(head: int) -> tuple[Channel, RecipientType, Status]:
+    """What the first byte of a packed entry says. Raises ``ValueError`` on a byte that ``pack`` cannot have made."""
+    if head & ~(_SLOT_MASK | _REJECTED_BIT) or head & _SLOT_MASK >= len(_SLOTS):
+        raise ValueError(f"packed consent: {head:#04x} names no slot")
+    return *_SLOTS[head & _SLOT_MASK], Status.REJECTED if head & _REJECTED_BIT else Status.APPROVED

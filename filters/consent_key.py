@@ -13,12 +13,17 @@ MIN_SECRET_BYTES = 32
 class ConsentKeys:
     """Derives keys with the installation's secret; without it a key cannot be tested against an address."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "fingerprint")
+
+    fingerprint: bytes
+    """8 bytes that tell two secrets apart and say nothing about either: the store keeps them, so that an index
+    derived with another secret, in which nobody would ever be found, is noticed."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"index secret: expected at least {MIN_SECRET_BYTES} bytes, found {len(secret)}")
         self._secret = blake2b(secret, digest_size=32, person=b"izin-index-key").digest()
+        self.fingerprint = blake2b(secret, digest_size=8, person=b"izin-index-mark").digest()
 
     def derive(self, brand: int, address_key: bytes) -> bytes:
         """``KEY_BYTES`` bytes for ``address_key`` (canonical e-mail address or E.164 number) under ``brand``."""

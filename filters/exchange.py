@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from filters.envelope import EnvelopeRecipient
-from filters.vocabulary import Channel, RecipientType
+from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
 
 
 class Lookup(NamedTuple):
@@ -77,3 +77,27 @@ class Refusal(NamedTuple):
     recipient_type: RecipientType | None
     received_at: int
     source: str
+
+
+class StoreStats(NamedTuple):
+    """What the consent index holds.
+
+    ``records`` counts consents by brand, channel, recipient type and status; ``recipients`` the keys of each brand;
+    ``outbox`` the reports still to be made. ``used_bytes`` is what the store needs for all of it.
+    """
+
+    records: Mapping[tuple[int, Channel, RecipientType, Status], int]
+    recipients: Mapping[int, int]
+    outbox: Mapping[int, int]
+    watermarks: Mapping[int, int]
+    used_bytes: int
+    generation: bytes
+    revision: int
+
+
+class StoreHealth(NamedTuple):
+    """Whether the index can be asked: ``failure`` None means yes. ``detail`` is one sentence for an operator."""
+
+    failure: LookupFailure | None
+    detail: str
+    revision: int
