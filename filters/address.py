@@ -98,7 +98,7 @@ _SENTENCES: dict[AddressProblem, str] = {
     AddressProblem.SEVERAL_ATS: "the address holds more than one @",
     AddressProblem.LOCAL_PART_TOO_LONG: "the part before the @ is longer than 64 octets",
     AddressProblem.ENCODED_WORD: "encoded words do not belong in an address",
-    AddressProblem.ROUTING_CHARACTER: "percent and exclamation marks before the @ are not accepted: relays route by them",
+    AddressProblem.ROUTING_CHARACTER: "percent or exclamation marks before the @ are refused: relays route by them",
     AddressProblem.MISPLACED_DOT: "the part before the @ begins or ends with a dot or holds two in a row",
     AddressProblem.LOCAL_PART_CHARACTER: "the part before the @ holds a character that does not belong there",
     AddressProblem.NOT_NORMALISED: "the part before the @ is not in Unicode normalisation form C",

@@ -92,8 +92,8 @@ _MEANINGS: dict[Reason, _Meaning] = {
     ),
     Reason.EXEMPT_SERVICE: _Meaning(
         250, "1.5",
-        "The message is tagged as service mail about goods already supplied, for which no consent is needed; the sender "
-        "answers for the tag.",
+        "The message is tagged as service mail about goods already supplied, for which no consent is needed; the "
+        "sender answers for the tag.",
         "İleti, alınmış mal veya hizmetin kullanım ve bakımına ilişkin olarak etiketli, onay gerekmez; etiketin "
         "doğruluğundan gönderen sorumludur.",
     ),
@@ -130,14 +130,15 @@ _MEANINGS: dict[Reason, _Meaning] = {
     ),
     Reason.NO_CONSENT: _Meaning(
         550, "7.1",
-        "The registry holds no consent of this recipient for this brand and channel; the sender obtains one and records "
-        "it in the registry within three business days.",
-        "İYS'de alıcının bu marka ve kanal için onayı yok; gönderen onay almalı ve üç iş günü içinde İYS'ye kaydetmeli.",
+        "The registry holds no consent of this recipient for this brand and channel; the sender obtains one and "
+        "records it in the registry within three business days.",
+        "İYS'de alıcının bu marka ve kanal için onayı yok; gönderen onay almalı ve üç iş günü içinde İYS'ye "
+        "kaydetmeli.",
     ),
     Reason.MERCHANT_UNRECORDED: _Meaning(
         550, "7.1",
-        "The recipient is declared a merchant but is not recorded in the registry; the sender records the address there "
-        "as TACIR first.",
+        "The recipient is declared a merchant but is not recorded in the registry; the sender records the "
+        "address there as TACIR first.",
         "Alıcı tacir olarak bildirilmiş ama İYS'de kaydı yok; gönderen adresi önce İYS'ye TACIR olarak kaydetmeli.",
     ),
     Reason.TYPE_UNDECLARED: _Meaning(
@@ -155,15 +156,16 @@ _MEANINGS: dict[Reason, _Meaning] = {
     ),
     Reason.REGISTRY_DOWN: _Meaning(
         451, "7.1",
-        "Nothing recent enough is known from the registry; the client tries again later while the operator restores the "
-        "synchronisation with the registry.",
+        "Nothing recent enough is known from the registry; the client tries again later while the operator "
+        "restores the synchronisation with the registry.",
         "İYS'den yeterince güncel bilgi yok; istemci sonra yeniden denemeli, işletmen İYS eşitlemesini düzeltmeli.",
     ),
     Reason.BRAND_UNREGISTERED: _Meaning(
         550, "7.1",
         "The brand is not registered or not active in the registry; the sender registers it there, then the operator "
         "enables it.",
-        "Marka İYS'ye kayıtlı veya etkin değil; gönderen markayı İYS'ye kaydettirmeli, ardından işletmen etkinleştirmeli.",
+        "Marka İYS'ye kayıtlı veya etkin değil; gönderen markayı İYS'ye kaydettirmeli, ardından işletmen "
+        "etkinleştirmeli.",
     ),
     Reason.AUTH_MISSING: _Meaning(
         550, "7.1",
@@ -195,13 +197,14 @@ _MEANINGS: dict[Reason, _Meaning] = {
         550, "7.1",
         "This client may not send messages of this class; the sender corrects X-Izin-Class or uses another client, "
         "or the operator allows the class.",
-        "Bu istemci bu sınıfta ileti gönderemez; gönderen X-Izin-Class alanını düzeltmeli veya başka istemci kullanmalı "
-        "ya da işletmen sınıfa izin vermeli.",
+        "Bu istemci bu sınıfta ileti gönderemez; gönderen X-Izin-Class alanını düzeltmeli veya başka istemci "
+        "kullanmalı ya da işletmen sınıfa izin vermeli.",
     ),
     Reason.TAG_INVALID: _Meaning(
         554, "6.0",
         "A tag field stands in the message more than once and its values disagree; the sender sets each tag once.",
-        "Bir etiket alanı iletide birden çok kez ve çelişen değerlerle yer alıyor; gönderen her etiketi bir kez yazmalı.",
+        "Bir etiket alanı iletide birden çok kez ve çelişen değerlerle yer alıyor; gönderen her etiketi bir kez "
+        "yazmalı.",
     ),
     Reason.ADDRESS_INVALID: _Meaning(
         501, "1.3",
@@ -235,7 +238,8 @@ _MEANINGS: dict[Reason, _Meaning] = {
     ),
     Reason.EVIDENCE_UNAVAILABLE: _Meaning(
         451, "3.0",
-        "The decision could not be recorded; the client tries again later while the operator restores the evidence log.",
+        "The decision could not be recorded; the client tries again later while the operator restores the "
+        "evidence log.",
         "Karar kayda geçirilemedi; istemci sonra yeniden denemeli, işletmen kanıt kaydını onarmalı.",
     ),
     Reason.OVERLOADED: _Meaning(
