@@ -1,0 +1,1 @@
+"""The sections of the configuration file, one module for each group that is set together."""

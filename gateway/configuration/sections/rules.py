@@ -1,0 +1,120 @@
+"""What is decided and how content is changed: freshness, policy, rewriting."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from gateway.configuration import kinds
+from gateway.configuration.section import Section, YesNo, setting
+from gateway.configuration.values import Duration, Size
+
+
+class UnrecordedMerchant(StrEnum):
+    DROP = "drop"
+    ALLOW = "allow"
+
+
+class MixedContent(StrEnum):
+    STRICT = "strict"
+    LENIENT = "lenient"
+
+
+class PartlyRefused(StrEnum):
+    DROP = "drop"
+    REFUSE = "refuse"
+
+
+class ProtectedMail(StrEnum):
+    REFUSE = "refuse"
+    ACCEPT_LINK = "accept_link"
+    WRAP = "wrap"
+
+
+class AmpAlternative(StrEnum):
+    REMOVE = "remove"
+    INSERT = "insert"
+
+
+class FreshnessSection(Section):
+    """How far our copy may be behind the registry, counted from the registry time up to which we know everything.
+
+    fresh, then *aging* (enforce and alarm), *stale* (ask the registry, else hold with 451), *blind* (never allow).
+    Staleness never turns a no into a yes. No text of law sets a limit; 24 hours at most is practice.
+    """
+
+    aging_after: Annotated[Duration, kinds.duration("1m", "7d", "2h")] = setting(
+        "2h", "Behind by more than this: an alarm. The registry's own feed lags one hour."
+    )
+    stale_after: Annotated[Duration, kinds.duration("1m", "7d", "12h")] = setting(
+        "12h", "Behind by more than this: a yes of the copy is asked again, or held."
+    )
+    blind_after: Annotated[Duration, kinds.duration("1m", "7d", "24h")] = setting(
+        "24h", "Behind by more than this: no commercial message goes out. The feed reaches back seven days."
+    )
+
+
+class PolicySection(Section):
+    """Where the law leaves a choice. The defaults are the strict reading."""
+
+    merchant_unrecorded: Annotated[UnrecordedMerchant, kinds.one_of(UnrecordedMerchant)] = setting(
+        "drop", "A merchant without a record: drop, or allow because the law asks for no consent (row R8)."
+    )
+    any_refusal_drops: YesNo = setting(
+        True,
+        "One record says yes and the other no (individual, merchant): drop. False: the declared type decides (E10).",
+    )
+    mixed: Annotated[MixedContent, kinds.one_of(MixedContent)] = setting(
+        "strict",
+        "Informational mail that also promotes: strict treats it as commercial, lenient allows and warns (row R17).",
+    )
+    partly_refused: Annotated[PartlyRefused, kinds.one_of(PartlyRefused)] = setting(
+        "drop",
+        """Some recipients of one message may not have it and the protocol has one reply for all: drop leaves them out
+        and answers 250 with the counts, refuse sends to nobody and answers 550.""",
+    )
+
+
+def _parse_placeholder(raw: object) -> str:
+    if not isinstance(raw, str) or not 4 <= len(raw) <= 64 or not all("!" <= letter <= "~" for letter in raw):
+        raise ValueError("")
+    if "=" in raw:
+        raise ValueError("= would be split by quoted-printable")
+    return raw
+
+
+class RewritingSection(Section):
+    """How the opt-out gets into mail. Where it cannot be placed lawfully, the message is refused."""
+
+    placeholder: Annotated[
+        str, kinds.Kind("4 to 64 printable ASCII characters without spaces", '"{{izin_opt_out}}"', _parse_placeholder)
+    ] = setting(
+        "{{izin_opt_out}}",
+        "Where this stands in the sender's text it becomes the link, and nothing is appended to that part.",
+    )
+    keep_sender_optout: YesNo = setting(
+        False,
+        """Keep the sender's own List-Unsubscribe beside ours, for senders whose endpoint reports to the registry.
+        Refusals through it are not seen here.""",
+    )
+    signed_mail: Annotated[ProtectedMail, kinds.one_of(ProtectedMail)] = setting(
+        "refuse",
+        """Commercial mail that is signed or encrypted end to end and so cannot get a footer: refuse; accept_link if
+        the signed text already holds the brand's opt-out link; wrap puts the original whole beside a part with the
+        footer.""",
+    )
+    amp_alternative: Annotated[AmpAlternative, kinds.one_of(AmpAlternative)] = setting(
+        "remove", "text/x-amp-html, which some readers show instead of HTML: remove it, or insert a static link."
+    )
+    remove_foreign_signatures: YesNo = setting(
+        True, "Remove DKIM signatures that the change breaks. What was removed is logged."
+    )
+    html_size_warning: Annotated[Size, kinds.size("10 kB", "1 GiB", "90 kB")] = setting(
+        "90 kB",
+        "Warn above this size of HTML: large providers cut a message at about 102 kB, and a footer at its end with it.",
+    )
+    max_parts: Annotated[int, kinds.whole(1, 100_000, 1000)] = setting(1000, "Most parts of a mail; more are refused.")
+    max_depth: Annotated[int, kinds.whole(1, 100, 20)] = setting(20, "Deepest nesting of parts; deeper is refused.")
+    max_header_size: Annotated[Size, kinds.size("8 KiB", "16 MiB", "256 KiB")] = setting(
+        "256 KiB", "Largest header block of a mail or part; larger is refused."
+    )

@@ -1,0 +1,295 @@
+"""The configuration as the program uses it: frozen, picklable, valid; times in seconds, sizes in bytes, paths
+absolute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filters.brand import Brand
+from filters.client import Client
+from filters.vocabulary import MessageClass, RecipientType
+from gateway.configuration.problems import Problem
+from gateway.configuration.sections.brands import FooterLanguage
+from gateway.configuration.sections.operation import LogFormat, LogLevel
+from gateway.configuration.sections.rules import (
+    AmpAlternative,
+    MixedContent,
+    PartlyRefused,
+    ProtectedMail,
+    UnrecordedMerchant,
+)
+from gateway.configuration.sections.upstreams import MailProtocol, SmsDialect, TlsMode
+from gateway.configuration.store_url import StoreUrl
+from gateway.configuration.values import Endpoint, Network, Secret
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``path`` is set for LMDB, relative paths resolved; ``url`` says the rest."""
+
+    url: StoreUrl
+    path: Path | None
+    username: str | None
+    password: Secret | None
+    verify: bool
+    ca_file: Path | None
+    lookup_timeout_s: float
+    map_size_bytes: int
+    retry_memory_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """Where one of the installation's secrets comes from: given by the environment, else the file."""
+
+    value: Secret | None
+    path: Path
+    may_be_created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsSettings:
+    """``current_token_key`` None means the highest id."""
+
+    directory: Path
+    index_secret: SecretSource
+    token_keys: SecretSource
+    current_token_key: int | None
+    evidence_key: SecretSource
+    outbox_key: SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessSettings:
+    aging_after_s: int
+    stale_after_s: int
+    blind_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class DkimSettings:
+    domain: str
+    selector: str
+    private_key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SmsOptOut:
+    keyword: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrandSettings:
+    """A brand and what surrounds it; ``freshness`` has the installation's limits where the brand has none."""
+
+    brand: Brand
+    footer_language: FooterLanguage
+    footer_text_tr: str | None
+    footer_text_en: str | None
+    freshness: FreshnessSettings
+    dkim: DkimSettings | None
+    sms_opt_out: SmsOptOut | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """A client and how it is recognised. ``password_hash`` is an Argon2 hash in PHC form.
+
+    ``sender_classes`` are keyed by MAIL FROM address or ``@domain`` (domain in lower case).
+    """
+
+    client: Client
+    networks: tuple[Network, ...]
+    username: str | None
+    password_hash: Secret | None
+    sender_classes: Mapping[str, MessageClass]
+
+
+@dataclass(frozen=True, slots=True)
+class TagSettings:
+    """Names of header fields as configured; words in lower case, those of the program included."""
+
+    class_headers: tuple[str, ...]
+    brand_headers: tuple[str, ...]
+    recipient_type_headers: tuple[str, ...]
+    campaign_headers: tuple[str, ...]
+    class_words: Mapping[str, MessageClass]
+    recipient_type_words: Mapping[str, RecipientType]
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpUpstreamSettings:
+    """``allows_clear_login``: the password may travel without TLS, because allowed or because it stays on the
+    machine."""
+
+    name: str
+    addresses: tuple[Endpoint, ...]
+    protocol: MailProtocol
+    tls: TlsMode
+    verify: bool
+    ca_file: Path | None
+    server_name: str | None
+    username: str | None
+    password: Secret | None
+    allows_clear_login: bool
+    connections: int
+    queue: int
+    queue_memory_bytes: int
+    queue_timeout_s: float
+    max_messages_per_connection: int
+    connection_age_s: float
+    idle_timeout_s: float
+    connect_timeout_s: float
+    reply_timeout_s: float
+    final_reply_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SmsUpstreamSettings:
+    name: str
+    dialect: SmsDialect
+    base_url: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM files of a chain and its private key."""
+
+    certificate_file: Path
+    private_key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpListenerSettings:
+    """``allows_clear_login``: AUTH is offered without TLS, because allowed or because the address is loopback.
+
+    Counts are per worker. ``data_rate`` is bytes a second, required once ``data_grace_s`` is over.
+    """
+
+    name: str
+    address: Endpoint
+    upstream: str
+    protocol: MailProtocol
+    tls: TlsMode
+    certificate: Certificate | None
+    allows_clear_login: bool
+    proxy_protocol_from: tuple[Network, ...]
+    fixed_class: MessageClass | None
+    prdr: bool
+    connections: int
+    connections_per_peer: int
+    recipients: int
+    message_bytes: int
+    message_memory_bytes: int
+    errors: int
+    failed_logins: int
+    idle_timeout_s: float
+    data_grace_s: float
+    data_rate: int
+    answer_timeout_s: float
+    session_time_s: float
+    handshake_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HttpListenerSettings:
+    address: Endpoint
+    sms: tuple[str, ...]
+    opt_out_pages: bool
+    certificate: Certificate | None
+    trusted_proxies: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutMailListenerSettings:
+    """With a ``certificate`` it offers STARTTLS."""
+
+    address: Endpoint
+    certificate: Certificate | None
+    connections: int
+    message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """``password`` is None also where its file could not be read; that is then among the warnings."""
+
+    base_url: str
+    username: str | None
+    password: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    merchant_unrecorded: UnrecordedMerchant
+    any_refusal_drops: bool
+    mixed: MixedContent
+    partly_refused: PartlyRefused
+
+
+@dataclass(frozen=True, slots=True)
+class RewritingSettings:
+    placeholder: str
+    keep_sender_optout: bool
+    signed_mail: ProtectedMail
+    amp_alternative: AmpAlternative
+    remove_foreign_signatures: bool
+    html_size_warning_bytes: int
+    max_parts: int
+    max_depth: int
+    max_header_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    directory: Path
+    segment_bytes: int
+    segment_age_s: float
+    sign_interval_s: float
+    retention_years: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    format: LogFormat
+    level: LogLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything, as loaded from ``file``. ``warnings`` are worth a look and stop nothing."""
+
+    file: Path
+    hostname: str
+    workers: int
+    drain_timeout_s: float
+    store: StoreSettings
+    secrets: SecretsSettings
+    brands: tuple[BrandSettings, ...]
+    clients: tuple[ClientSettings, ...]
+    tags: TagSettings
+    smtp_upstreams: tuple[SmtpUpstreamSettings, ...]
+    sms_upstreams: tuple[SmsUpstreamSettings, ...]
+    smtp_listeners: tuple[SmtpListenerSettings, ...]
+    http_listeners: tuple[HttpListenerSettings, ...]
+    opt_out_mail_listeners: tuple[OptOutMailListenerSettings, ...]
+    admin: Endpoint
+    registry: RegistrySettings | None
+    freshness: FreshnessSettings
+    policy: PolicySettings
+    rewriting: RewritingSettings
+    evidence: EvidenceSettings
+    log: LogSettings
+    warnings: tuple[Problem, ...]
+    effective_json: str
+    """What is in force, defaults included and secrets masked, in the names of the file."""
+
+    def describe(self) -> dict[str, object]:
+        """What is in force, for the start log: names and spelling of the file, defaults included, secrets masked."""
+        described: dict[str, object] = json.loads(self.effective_json)
+        return described
