@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
 from filters.exchange import Lookup
+from filters.reason import Reason
 from filters.reply import Reply
 from filters.vocabulary import FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
 
 if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
     from filters.classify import Classification
     from filters.consent import State
     from filters.decide import Decision
     from filters.mime.headers import HeaderBlock
     from filters.mime.plan import RewritePlan, RewriteRefusal
-    from filters.reason import Reason
     from gateway.mail_route import BrandRoute, MailRoute
 
 _OPEN = (Outcome.DEFERRED, Outcome.UNKNOWN)
@@ -27,7 +29,6 @@ class RecipientInHand:
     """One recipient: consent key, what was known of it, decision, fate."""
 
     __slots__ = (
-        "decision",
         "envelope",
         "is_in_flight",
         "key",
@@ -70,6 +71,21 @@ class RecipientInHand:
         self.reply = reply
         self.is_in_flight = False
 
+    def note(self, decision: Decision, state: State) -> None:
+        """Keep what was decided, and on what."""
+        self.state = state
+        self.verdict, self.reason, self.row = decision.verdict, decision.reason, decision.row
+
+    def settle_by(self, decision: Decision) -> None:
+        """Left out by the decision: for good, or for now."""
+        is_dropped = decision.verdict is Verdict.DROP
+        self.settle(Outcome.DROPPED if is_dropped else Outcome.DEFERRED, decision.reply)
+
+    def settle_as_taken(self) -> None:
+        """An earlier attempt of the client has brought this very message to this recipient (design D2)."""
+        self.verdict, self.reason = Verdict.PERMIT, Reason.ALREADY_TAKEN
+        self.settle(Outcome.RELAYED, Reason.ALREADY_TAKEN.reply)
+
     def settle_for(self, reason: Reason, row: str = "") -> None:
         """Left out by us for ``reason``: for good, or for now where the reason's reply is temporary."""
         self.reason = reason
@@ -87,6 +103,7 @@ class MailInHand:
         "brand",
         "classification",
         "content",
+        "content_digest",
         "decided_at",
         "detail",
         "digest",
@@ -125,7 +142,10 @@ class MailInHand:
         self.received_at = received_at
         self.decided_at = received_at
         self.recipients = [RecipientInHand(recipient) for recipient in envelope.recipients]
+        self.content_digest: Hash | None = None
+        """SHA-256 of the content as it came."""
         self.digest = b""
+        """The same with client and sender: by this the message is known again at a retry (design D2)."""
         self.headers: HeaderBlock | None = None
         self.classification: Classification | None = None
         self.is_commercial = True

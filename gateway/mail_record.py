@@ -27,30 +27,27 @@ def render_mail_record(mail: MailInHand, node: str, store: str) -> bytes:
         iys_code=brand.iys_code if brand else None,
         channel=Channel.EMAIL,
         message_class=mail.message_class,
-        class_from=found.class_from if found else "missing",
+        class_from=found.class_source if found else "missing",
         campaign=found.campaign if found else "",
         policy=POLICY,
         size_bytes=len(mail.content),
-        content_sha256=mail.digest.hex(),
+        content_sha256=mail.content_digest.hexdigest() if mail.content_digest else "",
         index=_index(mail, store),
         recipients=[_recipient(mail, recipient) for recipient in mail.recipients],
     )
 
 
 def _index(mail: MailInHand, store: str) -> dict[str, object] | None:
-    lookup = mail.lookup
-    if lookup is None or not mail.is_commercial or mail.brand is None:
+    answer = mail.lookup
+    if answer is None or not mail.is_commercial or mail.brand is None:
         return None
-    is_read = isinstance(lookup, Lookup)
-    return index_reading(
-        store,
-        lookup.revision if is_read else 0,
-        lookup.watermark_at if is_read else None,
-        mail.decided_at,
-        mail.brand.policy.stale_after_s,
-        mail.freshness,
-        None if is_read else lookup,
-    )
+    revision, watermark_at, failure = 0, None, None
+    if isinstance(answer, Lookup):
+        revision, watermark_at = answer.revision, answer.watermark_at
+    else:
+        failure = answer
+    limit_s = mail.brand.policy.stale_after_s
+    return index_reading(store, revision, watermark_at, mail.decided_at, limit_s, mail.freshness, failure)
 
 
 def _recipient(mail: MailInHand, recipient: RecipientInHand) -> dict[str, object]:

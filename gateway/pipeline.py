@@ -1,4 +1,4 @@
-"""The path of a mail, readable from top to bottom: recognise, classify, look up, decide, rewrite, relay, record, answer.
+"""The path of a mail, from top to bottom: recognise, classify, look up, decide, rewrite, relay, record, answer.
 
 Every step is a method that ends by calling the next one, or hands the next one to an adapter as its callback: there is
 no task and no future per message. Whatever goes wrong on our side settles the recipients that are still open as
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -28,10 +29,12 @@ from filters.freshness import freshness
 from filters.mime.headers import MalformedContent, scan_headers
 from filters.mime.plan import RewriteRefusal, plan_rewrite
 from filters.mime.stamp import stamp
+from filters.policy import Policy
 from filters.reason import Reason
 from filters.reply import Reply
-from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
+from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, RecipientType, Verdict
 from gateway.mail_in_hand import MailInHand, RecipientInHand
+from gateway.mail_record import render_mail_record
 from gateway.mail_route import BrandRoute, MailRoute, MakeLinks
 from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.trace import Tracer
@@ -44,11 +47,15 @@ COPIES_IN_FLIGHT = 32
 DECISION_VALID_S = 2.0
 """A recipient not handed over within this time of the decision is looked up and decided again (edge case E19)."""
 
-_FAULT = Reply(451, "3.0", "Temporary fault in this gateway, please try again")
+_EXEMPT_POLICY = Policy()
 
 
 class MailPipeline:
-    """Carries mail from listeners to upstreams. One per worker; implements ``MailHandler``."""
+    """Carries mail from listeners to upstreams. One per worker; a ``MailHandler``.
+
+    ``routes`` by listener name, ``brands`` by code. ``node`` names machine and worker in the evidence, ``store`` the
+    kind of index. ``observe`` counts and logs a message once it is answered.
+    """
 
     def __init__(
         self,
@@ -61,6 +68,8 @@ class MailPipeline:
         evidence: EvidenceLog,
         make_links: MakeLinks,
         tracer: Tracer,
+        node: str,
+        store: str,
         signing_threads: Executor,
         observe: Callable[[MailInHand, Answer], None],
         clock: Callable[[], float] = time.time,
@@ -74,6 +83,8 @@ class MailPipeline:
         self._evidence = evidence
         self._make_links = make_links
         self._tracer = tracer
+        self._node = node
+        self._store = store
         self._signing_threads = signing_threads
         self._observe = observe
         self._clock = clock
@@ -111,25 +122,27 @@ class MailPipeline:
         tags = mail.headers.find_all(self._tag_headers.names)
         found = classify(tags, mail.envelope.client, self._brand_values, self._tag_headers)
         if isinstance(found, ClassificationRefusal):
-            self._refuse(mail, found.reason)
+            self._refuse(mail, found.reason, found.field)
             return
         mail.classification = found
+        mail.is_commercial = found.message_class is MessageClass.COMMERCIAL
         if found.brand is not None:
             mail.brand = self._brands[found.brand.code]
         self._look_up(mail)
 
     def _look_up(self, mail: MailInHand) -> None:
-        """All recipients in one call. Informational mail asks only who already has it, and only if it may matter."""
+        """All recipients in one call. What needs no look-up is decided at once, whatever happens to the index."""
         code = mail.brand.brand.code if mail.brand else 0
+        derive = self._keys.derive
         for recipient in mail.recipients:
-            recipient.key = self._keys.derive(code, recipient.envelope.address.key)
+            recipient.key = derive(code, recipient.envelope.address.key)
+        keys: Sequence[bytes] = ()
         if mail.is_commercial:
             keys = [recipient.key for recipient in mail.recipients]
-            self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
-        elif len(mail.recipients) > 1:
-            self._index.lookup(code, (), mail.digest, partial(self._looked_up, mail))
-        else:
-            self._decide(mail, LookupFailure.NOT_INITIALISED)
+        elif len(mail.recipients) == 1:
+            self._decide(mail, None)  # nobody can have had a part of it, so the memory need not be asked
+            return
+        self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
 
     def _looked_up(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
         try:
@@ -137,29 +150,62 @@ class MailPipeline:
         except Exception as fault:
             self._fail(mail, fault)
 
-    def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
-        """A verdict for every recipient; those permitted wait for their copy."""
+    def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure | None) -> None:
+        """A verdict for every recipient. Those permitted wait for their copy."""
         mail.lookup = answer
-        taken = answer.taken if isinstance(answer, Lookup) else frozenset[bytes]()
-        facts, states = self._facts(mail, answer, mail.recipients)
-        for recipient, state in zip(mail.recipients, states, strict=True):
-            recipient.decision = decision = decide(facts, state, mail.policy)
-            if recipient.key in taken:
-                recipient.settle(Outcome.RELAYED, Reason.ALREADY_TAKEN.reply)
-            elif decision.verdict is Verdict.PERMIT:
+        self._judge(mail, mail.recipients, answer)
+        if isinstance(answer, Lookup) and answer.taken:
+            for recipient in mail.recipients:
+                if recipient.key in answer.taken:
+                    recipient.settle_as_taken()
+            mail.waiting = deque(recipient for recipient in mail.waiting if recipient.outcome is None)
+        self._rewrite(mail)
+
+    def _judge(
+        self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure | None
+    ) -> None:
+        found = mail.classification
+        assert found is not None
+        mail.decided_at = now = self._clock()
+        policy, brand = _EXEMPT_POLICY, None
+        values: Sequence[bytes | None] = (None,) * len(recipients)
+        failure = None
+        if mail.brand is not None:
+            policy, brand = mail.brand.policy, mail.brand.brand
+        if mail.is_commercial:
+            if isinstance(answer, Lookup):
+                values = answer.values
+                mail.freshness, mail.staleness_s = freshness(answer.watermark_at, int(now), policy)
+            else:
+                failure = answer
+                mail.freshness, mail.staleness_s = FreshnessState.COLD, None
+        facts = Facts(
+            found.message_class,
+            Channel.EMAIL,
+            found.recipient_type,
+            brand,
+            mail.freshness,
+            int(now),
+            mail.staleness_s,
+            failure,
+            found.is_tagged,
+        )
+        for recipient, value in zip(recipients, values, strict=True):
+            state = unpack(value) if value else None
+            decision = decide(facts, state, policy)
+            recipient.note(decision, state if state is not None else {})
+            if decision.verdict is Verdict.PERMIT:
                 mail.waiting.append(recipient)
             else:
-                recipient.settle_by_verdict(decision)
-        self._rewrite(mail)
+                recipient.settle_by(decision)
 
     def _rewrite(self, mail: MailInHand) -> None:
         """Where the opt-out goes, found once for all copies. Mail it cannot lawfully be put into is refused (G4)."""
         if mail.waiting and mail.is_commercial:
             if not self._evidence.is_writable:
-                self._settle_waiting(mail, Outcome.DEFERRED, Reason.EVIDENCE_UNAVAILABLE)
+                self._settle_waiting(mail, Reason.EVIDENCE_UNAVAILABLE)
             else:
                 self._plan(mail)
-        mail.decided_at = self._clock()
         self._relay(mail)
 
     def _plan(self, mail: MailInHand) -> None:
@@ -177,7 +223,8 @@ class MailPipeline:
         )
         if isinstance(plan, RewriteRefusal):
             mail.rewrite_refusal = plan
-            self._settle_waiting(mail, Outcome.DROPPED, Reason.OPTOUT_IMPOSSIBLE)
+            mail.detail = str(plan.detail)
+            self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4")
         else:
             mail.plan = plan
 
@@ -192,7 +239,6 @@ class MailPipeline:
                     self._relay_untouched(mail)
                 elif self._clock() - mail.decided_at > DECISION_VALID_S:
                     self._look_up_again(mail)
-                    break
                 else:
                     self._relay_copy(mail, mail.waiting.popleft())
         finally:
@@ -239,9 +285,10 @@ class MailPipeline:
 
     def _hand_over(self, mail: MailInHand, recipients: list[RecipientInHand], content: bytes) -> None:
         envelope = mail.envelope
-        sent_digest = sha256(content).digest()
+        sent_digest = sha256(content).hexdigest()
         for recipient in recipients:
             recipient.sent_digest = sent_digest
+            recipient.is_in_flight = True
         mail.in_flight += 1
         mail.route.upstream.relay(
             OutgoingMail(
@@ -269,7 +316,7 @@ class MailPipeline:
     def _record(self, mail: MailInHand) -> None:
         """Keep what was decided and what became of it, before the client hears of it."""
         mail.is_recorded = True
-        self._evidence.append(render_mail_record(mail), partial(self._recorded, mail))
+        self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
 
     def _recorded(self, mail: MailInHand, is_kept: bool) -> None:
         taken = [recipient.key for recipient in mail.recipients if recipient.outcome is Outcome.RELAYED]
@@ -299,42 +346,79 @@ class MailPipeline:
             recipient.settle_for(reason)
         self._record(mail)
 
-    def _settle_waiting(self, mail: MailInHand, reason: Reason) -> None:
+    def _settle_waiting(self, mail: MailInHand, reason: Reason, row: str = "") -> None:
         for recipient in mail.waiting:
-            recipient.settle_for(reason)
+            recipient.settle_for(reason, row)
         mail.waiting.clear()
 
     def _look_up_again(self, mail: MailInHand) -> None:
         """The upstream was slow: what was true at the decision may have changed for those still waiting (E19)."""
         assert mail.brand is not None
+        waiting = list(mail.waiting)
+        mail.waiting.clear()
         mail.in_flight += 1
-        keys = [recipient.key for recipient in mail.waiting]
-        self._index.lookup(mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail))
+        keys = [recipient.key for recipient in waiting]
+        self._index.lookup(mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, waiting))
 
-    def _looked_up_again(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
+    def _looked_up_again(
+        self, mail: MailInHand, waiting: list[RecipientInHand], answer: Lookup | LookupFailure
+    ) -> None:
         try:
             mail.in_flight -= 1
-            waiting = list(mail.waiting)
-            mail.waiting.clear()
-            self._judge(mail, waiting, answer)
+            if waiting[0].outcome is None:  # a fault meanwhile has settled all of them
+                self._judge(mail, waiting, answer)
             self._relay(mail)
         except Exception as fault:
             self._fail(mail, fault)
 
     def _fail(self, mail: MailInHand, fault: Exception) -> None:
         """A fault of ours: whoever is still open is deferred, and the message goes on to be recorded and answered."""
-        log.error("pipeline.failed", message_id=mail.message_id, fault=type(fault).__name__, exc_info=fault)
+        log.error("message.failed", message_id=mail.message_id, fault=type(fault).__name__, exc_info=fault)
         mail.waiting.clear()
         for recipient in mail.recipients:
             if recipient.outcome is None and not recipient.is_in_flight:
-                recipient.settle(Outcome.DEFERRED, _FAULT)
+                recipient.settle_for(Reason.FAULT)
         if mail.in_flight:
             return  # what is under way comes back through _relayed, which goes on to record
         if not mail.is_recorded:
-            mail.is_recorded = True
             try:
                 self._record(mail)
                 return
             except Exception as second:
-                log.error("pipeline.failed", message_id=mail.message_id, fault=type(second).__name__)
+                log.error("message.failed", message_id=mail.message_id, fault=type(second).__name__, exc_info=second)
         self._recorded(mail, False)
+
+    # -- before DATA --------------------------------------------------------------------------------------------
+
+    def check_recipient(
+        self, envelope: Envelope, recipient: EnvelopeRecipient, answer: Callable[[Reply | None], None]
+    ) -> None:
+        """At RCPT, where class and brand are known already: the refusal that would come after DATA anyway (design D3).
+
+        Only a verdict of drop is told here. Whatever is not certain yet is decided after DATA.
+        """
+        client = envelope.client
+        if client.fixed_class is not MessageClass.COMMERCIAL or len(client.brands) != 1:
+            answer(None)
+            return
+        route = self._brands[client.brands[0]]
+        key = self._keys.derive(route.brand.code, recipient.address.key)
+        self._index.lookup(route.brand.code, (key,), None, partial(self._checked, route, answer))
+
+    def _checked(
+        self, route: BrandRoute, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
+    ) -> None:
+        if not isinstance(found, Lookup):
+            answer(None)
+            return
+        now = int(self._clock())
+        state = unpack(found.values[0]) if found.values[0] else None
+        how_fresh, staleness_s = freshness(found.watermark_at, now, route.policy)
+        # The header may still declare a type, so only what every type would drop is refused here.
+        for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS):
+            facts = Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, route.brand, how_fresh, now, staleness_s)
+            decision = decide(facts, state, route.policy)
+            if decision.verdict is not Verdict.DROP:
+                answer(None)
+                return
+        answer(decision.reply)

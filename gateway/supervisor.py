@@ -192,7 +192,7 @@ class Supervisor:
         self.restarts += 1
         await asyncio.sleep(pause_s)
         current = any(w.slot == worker.slot and w.generation == self.generation for w in self.workers)
-        if not self.is_stopping and worker.generation == self.generation and not current:
+        if not self._stopping.is_set() and worker.generation == self.generation and not current:
             await self._start_worker(worker.slot, worker.generation)
 
     async def _drain(self, workers: Sequence[WorkerProcess]) -> None:
@@ -229,7 +229,7 @@ class Supervisor:
             except (ValueError, sockets.BindError) as problem:
                 self.reloads["refused"] += 1
                 self.last_reload_problem = str(problem)
-                log.error("configuration.refused", problems=str(problem))  # noqa: TRY400 - problems, not a traceback
+                log.error("configuration.refused", problems=str(problem))
                 return
             old, old_plan = list(self.workers), self.plan
             self.plan = plan
