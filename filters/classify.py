@@ -9,10 +9,11 @@ the message might believe the other one.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from filters.brand import Brand
 from filters.client import Client
@@ -129,27 +130,29 @@ def classify(
     ``tags`` holds the raw values of the tag fields that the message has, by lower-case name; names that ``headers``
     does not know are not looked at. ``brands`` are all brands by code.
     """
-    classes = {_CLASS_WORDS.get(word.lower()) for word in _read(tags, headers.message_class)}
+    classes = _read(tags, headers.message_class, _find_class_word)
     if len(classes) > 1:
         return _disagreeing(headers.message_class)
     message_class, class_source = _find_class(classes, client)
     if message_class not in client.allowed_classes:
         return ClassificationRefusal(Reason.CLASS_NOT_ALLOWED, _name(headers.message_class))
-    is_tagged = message_class is not MessageClass.COMMERCIAL or class_source in _STATED
+    is_tagged = message_class is not MessageClass.COMMERCIAL or (
+        class_source is TagSource.HEADER or class_source is TagSource.CLIENT_FIXED
+    )
 
-    named = {_find_code(word, client, brands) for word in _read(tags, headers.brand)}
+    named = _read(tags, headers.brand, partial(_find_code, client, brands))
     if len(named) > 1:
         return _disagreeing(headers.brand)
     brand, brand_source = _find_brand(named, client, brands)
     if brand is None and (named or message_class is MessageClass.COMMERCIAL):
         return ClassificationRefusal(Reason.BRAND_UNKNOWN, _name(headers.brand))
 
-    types = {_TYPE_WORDS.get(word.lower()) for word in _read(tags, headers.recipient_type)}
+    types = _read(tags, headers.recipient_type, _find_type_word)
     if len(types) > 1:
         return _disagreeing(headers.recipient_type)
     recipient_type, type_source = _find_recipient_type(types, client)
 
-    campaigns = set(_read(tags, headers.campaign))
+    campaigns = _read(tags, headers.campaign, bytes)
     if len(campaigns) > 1:
         return _disagreeing(headers.campaign)
     campaign = _find_campaign(campaigns)
@@ -162,19 +165,31 @@ def classify(
     )
 
 
-_STATED = frozenset({TagSource.HEADER, TagSource.CLIENT_FIXED})
+Meaning = TypeVar("Meaning")
 
 
-def _read(tags: Mapping[bytes, Sequence[bytes]], fields: Iterable[TagField]) -> Sequence[bytes]:
-    """The words that ``fields`` say, in our vocabulary; b"" stands for one that could not be translated."""
-    if not tags:
-        return ()
-    words: list[bytes] = []
+def _read(
+    tags: Mapping[bytes, Sequence[bytes]], fields: Iterable[TagField], understand: Callable[[bytes], Meaning]
+) -> Collection[Meaning]:
+    """The distinct meanings that ``fields`` state; an untranslatable word of an alias is understood as b""."""
+    meanings: set[Meaning] | None = None
     for tag in fields:
-        for value in tags.get(tag.name, ()):
-            word = value.strip(_BLANKS)
-            words.append(word if tag.values is None else tag.values.get(word.lower(), b""))
-    return words
+        values = tags.get(tag.name)
+        if values:
+            if meanings is None:
+                meanings = set()
+            for value in values:
+                word = value.strip(_BLANKS)
+                meanings.add(understand(word if tag.values is None else tag.values.get(word.lower(), b"")))
+    return () if meanings is None else meanings
+
+
+def _find_class_word(word: bytes) -> MessageClass | None:
+    return _CLASS_WORDS.get(word.lower())
+
+
+def _find_type_word(word: bytes) -> RecipientType | None:
+    return _TYPE_WORDS.get(word.lower())
 
 
 def _find_class(tagged: Collection[MessageClass | None], client: Client) -> tuple[MessageClass, TagSource]:
@@ -190,7 +205,7 @@ def _find_class(tagged: Collection[MessageClass | None], client: Client) -> tupl
     return client.default_class, TagSource.CLIENT_DEFAULT
 
 
-def _find_code(word: bytes, client: Client, brands: Mapping[int, Brand]) -> int:
+def _find_code(client: Client, brands: Mapping[int, Brand], word: bytes) -> int:
     """The code of the client's brand that ``word`` names by code or by name; 0 for none, or for two of one name."""
     if _BRAND_CODE(word):
         code = int(word)

@@ -1,0 +1,47 @@
+"""Shows an explanation to a person, or as JSON to a script."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from filters.explain import Explanation
+from filters.vocabulary import Verdict
+
+_COLOUR = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"}
+
+
+def render_explanation(explanation: Explanation, console: Console, as_json: bool) -> None:
+    """Print the steps in order, the verdict, and who can mend it in English and Turkish; or one JSON object."""
+    if as_json:
+        # Not print_json: a script wants one object a line, whatever the width and colours of a terminal.
+        console.print(
+            json.dumps(explanation.as_json(), ensure_ascii=False), soft_wrap=True, highlight=False, markup=False
+        )
+        return
+    decision = explanation.decision
+    colour = _COLOUR[decision.verdict]
+    table = Table(show_lines=False, expand=False)
+    table.add_column("id", no_wrap=True)
+    for heading in ("asked", "seen", "result", "ground"):
+        table.add_column(heading, overflow="fold")
+    for step in explanation.steps:
+        result_style = colour if step.is_decisive else ""
+        # Text, not markup: what was seen may hold brackets.
+        table.add_row(
+            Text(step.id, style="bold" if step.is_decisive else ""),
+            Text(step.question),
+            Text(step.seen),
+            Text(step.result, style=result_style),
+            Text(step.ground),
+        )
+    console.print(table)
+    console.print(Text.assemble((f"{decision.verdict} {decision.reason}", f"bold {colour}"), f"  ({decision.row})"))
+    if decision.noted:
+        console.print(Text(f"noted: {', '.join(decision.noted)}"))
+    console.print(Text(explanation.sentence_en))
+    console.print(Text(explanation.sentence_tr))
+    console.print(Text(f"reply: {decision.reply.render().decode('ascii').rstrip()}", style="dim"))
