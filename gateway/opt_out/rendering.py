@@ -4,11 +4,13 @@ of the person or the token, so equal answers are equal to the byte and take equa
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
 import jinja2
+from markupsafe import Markup, escape
 
 from filters.brand import Brand
 from filters.vocabulary import Channel
@@ -16,6 +18,8 @@ from gateway.opt_out.language import LANGUAGES, Language
 from gateway.opt_out.sentences import Notice, find_notice, find_sentences
 
 _HERE = Path(__file__).parent
+
+_HYPHENED = re.compile(r"\b[eE]-\w{1,12}\b")
 
 PageName = Literal["ask", "done"]
 
@@ -32,6 +36,7 @@ class PageRenderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["together"] = keep_together
         self.style = (_HERE / "static" / "style.css").read_bytes()
         self._style_version = blake2b(self.style, digest_size=4).hexdigest()
         self._pages: dict[tuple[PageName, int | None, Channel, Language], bytes] = {}
@@ -75,3 +80,8 @@ class PageRenderer:
         return (
             self._environment.get_template(template).render(style_version=self._style_version, **values).encode("utf-8")
         )
+
+
+def keep_together(text: str) -> Markup:
+    """``text`` escaped, with words like "e-posta" kept on one line: a phone would break them behind the e."""
+    return Markup(_HYPHENED.sub(r'<span class="together">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped here
