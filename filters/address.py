@@ -262,9 +262,9 @@ def canonical_domain(domain: str) -> bytes:
     labels = domain.split(".")
     if "" in labels:
         raise AddressError(AddressProblem.EMPTY_LABEL)
-    if len(labels) == 1:
-        raise AddressError(AddressProblem.SINGLE_LABEL)
     canonical = [_canonical_label(label) for label in labels]
+    if len(canonical) == 1:
+        raise AddressError(AddressProblem.SINGLE_LABEL)
     last = canonical[-1]
     if not (last.startswith("xn--") or (last.isalpha() and len(last) > 1)):
         # "1.2.3.4" would be taken for an IP address by some next hops.
@@ -292,7 +292,8 @@ def _canonical_label(label: str) -> str:
         mapped = idna.uts46_remap(label)
     except idna.IDNAError:
         raise AddressError(AddressProblem.INVALID_IDN) from None
-    if len(lowered) != len(label) or mapped != lowered:
+    # Normalised, too: the Kelvin sign has k for its lower-case letter.
+    if len(lowered) != len(label) or mapped != lowered or not unicodedata.is_normalized("NFKC", label):
         raise AddressError(AddressProblem.MAPPED_FORM)
     try:
         return idna.alabel(lowered).decode("ascii")
