@@ -309,7 +309,7 @@ class ChainCheck:
                 self._file_record,
                 self._file_end,
             )
-        last = max(self._heads, default=-1)
+        last = max(self._heads, default=self._next_head - 1)
         first = min(self._heads, default=self._next_head)
         listed: set[int] = set()
         is_cut_told = False
@@ -328,7 +328,7 @@ class ChainCheck:
                 )
                 continue
             listed.add(head.number)
-            if head.number < first and self._segments:
+            if head.number < first:
                 continue  # of segments past their retention, or already told as missing
             if self._heads.get(head.number) == head:
                 continue
