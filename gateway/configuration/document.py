@@ -6,7 +6,13 @@ from gateway.configuration.section import Section, table, tables
 from gateway.configuration.sections.brands import BrandSection
 from gateway.configuration.sections.clients import ClientSection, TagsSection
 from gateway.configuration.sections.listeners import ListenersSection
-from gateway.configuration.sections.operation import AdminSection, EvidenceSection, GatewaySection, LogSection
+from gateway.configuration.sections.operation import (
+    AdminSection,
+    CalendarSection,
+    EvidenceSection,
+    GatewaySection,
+    LogSection,
+)
 from gateway.configuration.sections.registry import RegistrySection
 from gateway.configuration.sections.rules import FreshnessSection, PolicySection, RewritingSection
 from gateway.configuration.sections.store import SecretsSection, StoreSection
@@ -28,6 +34,7 @@ class Document(Section):
     freshness: FreshnessSection = table(FreshnessSection)
     policy: PolicySection = table(PolicySection)
     rewriting: RewritingSection = table(RewritingSection)
+    calendar: CalendarSection = table(CalendarSection)
     evidence: EvidenceSection = table(EvidenceSection)
     log: LogSection = table(LogSection)
     gateway: GatewaySection = table(GatewaySection)

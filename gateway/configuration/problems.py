@@ -56,7 +56,7 @@ def render_path(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            key = step if step and all(c.isalnum() or c in "-_" for c in step) else json.dumps(step, ensure_ascii=False)
+            key = step if step and all(c.isalnum() or c in "-_" for c in step) else _quote(step)
             text += f".{key}" if text else key
     return text
 
@@ -70,7 +70,7 @@ def render_found(raw: object) -> str:
     if isinstance(raw, str):
         shown = mask_user_part(raw) if "://" in raw else raw
         shown = shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 1] + "…"
-        return json.dumps(shown, ensure_ascii=False)
+        return _quote(shown)
     if isinstance(raw, list):
         return "an empty list" if not raw else "a list of tables" if isinstance(raw[0], dict) else "a list"
     if isinstance(raw, dict):
@@ -85,3 +85,11 @@ def render_kind_of(raw: object) -> str:
     if isinstance(raw, str):
         return "a text that is not shown"
     return render_found(raw) if isinstance(raw, list | dict) else "a value that is not shown"
+
+
+def _quote(text: str) -> str:
+    """``text`` in quotes; what a terminal would act on is written as an escape."""
+    return "".join(
+        character if character.isprintable() else f"\\u{ord(character):04x}"
+        for character in json.dumps(text, ensure_ascii=False)
+    )

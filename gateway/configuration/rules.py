@@ -197,7 +197,7 @@ def clients_have_brands_and_classes(document: Document) -> Iterator[Finding]:
 def secrets_have_one_source(document: Document) -> Iterator[Finding]:
     """The environment or a file, not both: which one counts would have to be guessed."""
     yield from _one_source(("store",), document.store, "password")
-    for name in ("index_secret", "token_keys", "evidence_key", "outbox_key"):
+    for name in ("index_secret", "token_keys", "outbox_keys"):
         yield from _one_source(("secrets",), document.secrets, name)
     for n, upstream in enumerate(document.upstreams.smtp):
         yield from _one_source(("upstreams", "smtp", n), upstream, "password")
@@ -219,6 +219,18 @@ def logins_are_complete(document: Document) -> Iterator[Finding]:
             )
         if has_password and upstream.username is None:
             yield Finding((*path, "username"), "the username that goes with the password", "nothing", '"izinkapi"')
+
+
+def store_is_one_of_ours(document: Document) -> Iterator[Finding]:
+    """The grammar has room for Sentinel and Cluster; the store has not yet."""
+    url = document.store.url
+    if url.kind in (StoreKind.REDIS_SENTINEL, StoreKind.REDIS_CLUSTER):
+        yield Finding(
+            ("store", "url"),
+            "lmdb:PATH, redis://HOST:PORT/DATABASE or rediss://HOST:PORT/DATABASE",
+            f'"{url}"',
+            hint="Sentinel and Cluster are not supported yet; give the address of the master",
+        )
 
 
 def store_settings_fit_the_store(document: Document) -> Iterator[Finding]:
@@ -367,7 +379,7 @@ def limits_fit_each_other(document: Document) -> Iterator[Finding]:
 
 
 def freshness_limits_are_ordered(document: Document) -> Iterator[Finding]:
-    """aging, then stale, then blind: in another order a worse state would be skipped or never left."""
+    """aging, then stale, then blind: in another order a worse state would be skipped."""
     yield from _ordered(document, ("freshness",), ("freshness",))
     for n, brand in enumerate(document.brands):
         if brand.freshness is not None:
@@ -412,6 +424,7 @@ def directories_are_apart(document: Document) -> Iterator[Finding]:
     if document.store.url.path is not None:
         places.append((("store", "url"), str(document.store.url.path)))
     places.append((("evidence", "directory"), str(document.evidence.directory)))
+    places.append((("store", "state_directory"), str(document.store.state_directory)))
     places.append((("secrets", "directory"), str(document.secrets.directory)))
     seen: dict[str, Path] = {}
     for path, place in places:
@@ -437,6 +450,7 @@ RULES: tuple[Rule, ...] = (
     clients_have_brands_and_classes,
     secrets_have_one_source,
     logins_are_complete,
+    store_is_one_of_ours,
     store_settings_fit_the_store,
     tls_settings_are_complete,
     passwords_travel_encrypted,

@@ -7,19 +7,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from filters.brand import Brand
 from filters.client import Client
+from filters.policy import Policy
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration.problems import Problem
 from gateway.configuration.sections.brands import FooterLanguage
 from gateway.configuration.sections.operation import LogFormat, LogLevel
 from gateway.configuration.sections.rules import (
     AmpAlternative,
-    MixedContent,
     PartlyRefused,
     ProtectedMail,
-    UnrecordedMerchant,
 )
 from gateway.configuration.sections.upstreams import MailProtocol, SmsDialect, TlsMode
 from gateway.configuration.store_url import StoreUrl
@@ -38,7 +38,19 @@ class StoreSettings:
     ca_file: Path | None
     lookup_timeout_s: float
     map_size_bytes: int
+    connections: int
     retry_memory_days: int
+    journal_days: int
+    state_directory: Path
+
+    def connection_url(self) -> str:
+        """The URL with user and password, for the adapter only: never log it."""
+        if self.path is not None:
+            return f"lmdb:{self.path}"
+        if self.password is None:
+            return str(self.url)
+        user = quote(self.username or "", safe="")
+        return str(self.url).replace("://", f"://{user}:{quote(self.password.reveal(), safe='')}@", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +64,15 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class SecretsSettings:
-    """``current_token_key`` None means the highest id."""
+    """``current_…`` None means the highest id."""
 
     directory: Path
     index_secret: SecretSource
     token_keys: SecretSource
     current_token_key: int | None
+    outbox_keys: SecretSource
+    current_outbox_key: int | None
     evidence_key: SecretSource
-    outbox_key: SecretSource
-
-
-@dataclass(frozen=True, slots=True)
-class FreshnessSettings:
-    aging_after_s: int
-    stale_after_s: int
-    blind_after_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,13 @@ class SmsOptOut:
 
 @dataclass(frozen=True, slots=True)
 class BrandSettings:
-    """A brand and what surrounds it; ``freshness`` has the installation's limits where the brand has none."""
+    """A brand and what surrounds it; ``policy`` has the installation's limits where the brand has none of its own."""
 
     brand: Brand
     footer_language: FooterLanguage
     footer_text_tr: str | None
     footer_text_en: str | None
-    freshness: FreshnessSettings
+    policy: Policy
     dkim: DkimSettings | None
     sms_opt_out: SmsOptOut | None
 
@@ -225,14 +231,6 @@ class RegistrySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicySettings:
-    merchant_unrecorded: UnrecordedMerchant
-    any_refusal_drops: bool
-    mixed: MixedContent
-    partly_refused: PartlyRefused
-
-
-@dataclass(frozen=True, slots=True)
 class RewritingSettings:
     placeholder: str
     keep_sender_optout: bool
@@ -252,6 +250,12 @@ class EvidenceSettings:
     segment_age_s: float
     sign_interval_s: float
     retention_years: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSettings:
+    holidays_file: Path
+    half_days_count: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +284,10 @@ class Configuration:
     opt_out_mail_listeners: tuple[OptOutMailListenerSettings, ...]
     admin: Endpoint
     registry: RegistrySettings | None
-    freshness: FreshnessSettings
-    policy: PolicySettings
+    policy: Policy
+    partly_refused: PartlyRefused
     rewriting: RewritingSettings
+    calendar: CalendarSettings
     evidence: EvidenceSettings
     log: LogSettings
     warnings: tuple[Problem, ...]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from filters.brand import Brand
 from filters.client import Client
+from filters.policy import Policy
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration import problems
 from gateway.configuration.describe import describe_document
@@ -18,19 +19,19 @@ from gateway.configuration.kinds import parse_password_hash
 from gateway.configuration.sections.brands import BrandSection
 from gateway.configuration.sections.clients import ClientSection
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
+from gateway.configuration.sections.rules import UnrecordedMerchant
 from gateway.configuration.sections.upstreams import SmtpUpstreamSection, TlsMode
 from gateway.configuration.settings import (
     BrandSettings,
+    CalendarSettings,
     Certificate,
     ClientSettings,
     Configuration,
     DkimSettings,
     EvidenceSettings,
-    FreshnessSettings,
     HttpListenerSettings,
     LogSettings,
     OptOutMailListenerSettings,
-    PolicySettings,
     RegistrySettings,
     RewritingSettings,
     SecretSource,
@@ -43,10 +44,12 @@ from gateway.configuration.settings import (
     TagSettings,
 )
 from gateway.configuration.validate import Finding
-from gateway.configuration.values import Secret
+from gateway.configuration.values import Duration, Secret
 
 MOST_SECRET_BYTES = 64 * 1024
 """A file larger than this is not a secret but a mistake."""
+
+SHIPPED_HOLIDAYS = Path(__file__).resolve().parents[2] / "config" / "holidays-tr.toml"
 
 
 class Settling:
@@ -77,7 +80,10 @@ class Settling:
                 ca_file=self._resolve_optional(store.ca_file),
                 lookup_timeout_s=store.lookup_timeout.seconds,
                 map_size_bytes=store.map_size.in_bytes,
+                connections=store.connections,
                 retry_memory_days=store.retry_memory_days,
+                journal_days=store.journal_days,
+                state_directory=self._resolve(store.state_directory),
             ),
             secrets=self._secrets(document),
             brands=tuple(self._brand(document, n, brand) for n, brand in enumerate(document.brands)),
@@ -107,13 +113,8 @@ class Settling:
             ),
             admin=document.admin.address,
             registry=self._registry(document),
-            freshness=_freshness(document),
-            policy=PolicySettings(
-                merchant_unrecorded=document.policy.merchant_unrecorded,
-                any_refusal_drops=document.policy.any_refusal_drops,
-                mixed=document.policy.mixed,
-                partly_refused=document.policy.partly_refused,
-            ),
+            policy=_policy(document),
+            partly_refused=document.policy.partly_refused,
             rewriting=RewritingSettings(
                 placeholder=document.rewriting.placeholder,
                 keep_sender_optout=document.rewriting.keep_sender_optout,
@@ -124,6 +125,10 @@ class Settling:
                 max_parts=document.rewriting.max_parts,
                 max_depth=document.rewriting.max_depth,
                 max_header_bytes=document.rewriting.max_header_size.in_bytes,
+            ),
+            calendar=CalendarSettings(
+                holidays_file=self._resolve_optional(document.calendar.holidays_file) or SHIPPED_HOLIDAYS,
+                half_days_count=document.calendar.half_days_count,
             ),
             evidence=EvidenceSettings(
                 directory=self._resolve(document.evidence.directory),
@@ -155,8 +160,9 @@ class Settling:
             index_secret=source("index_secret", "index.key", section.index_secret, section.index_secret_file),
             token_keys=source("token_keys", "token.keys", section.token_keys, section.token_keys_file),
             current_token_key=section.current_token_key,
-            evidence_key=source("evidence_key", "evidence.key", section.evidence_key, section.evidence_key_file),
-            outbox_key=source("outbox_key", "outbox.key", section.outbox_key, section.outbox_key_file),
+            outbox_keys=source("outbox_keys", "outbox.keys", section.outbox_keys, section.outbox_keys_file),
+            current_outbox_key=section.current_outbox_key,
+            evidence_key=source("evidence_key", "evidence.pem", None, section.evidence_key_file),
         )
 
     def _brand(self, document: Document, number: int, section: BrandSection) -> BrandSettings:
@@ -179,7 +185,7 @@ class Settling:
             footer_language=section.footer_language,
             footer_text_tr=section.footer_text_tr,
             footer_text_en=section.footer_text_en,
-            freshness=_freshness(document, section),
+            policy=_policy(document, section),
             dkim=DkimSettings(dkim.domain, dkim.selector, self._resolve(dkim.private_key_file)) if dkim else None,
             sms_opt_out=SmsOptOut(sms.keyword, sms.number) if sms else None,
         )
@@ -431,16 +437,24 @@ def _unreadable(path: problems.Path, file: PurePosixPath, reason: str) -> Findin
     return Finding(path, "a file that can be read", f'"{file}"', hint=reason)
 
 
-def _freshness(document: Document, brand: BrandSection | None = None) -> FreshnessSettings:
-    own, common = brand.freshness if brand else None, document.freshness
-    aging = own and own.aging_after
-    stale = own and own.stale_after
-    blind = own and own.blind_after
-    return FreshnessSettings(
-        aging_after_s=int((aging or common.aging_after).seconds),
-        stale_after_s=int((stale or common.stale_after).seconds),
-        blind_after_s=int((blind or common.blind_after).seconds),
+def _policy(document: Document, brand: BrandSection | None = None) -> Policy:
+    """The rules of the installation, with the brand's own limits of freshness."""
+    own, common, policy = brand.freshness if brand else None, document.freshness, document.policy
+    return Policy(
+        aging_after_s=_whole_seconds((own and own.aging_after) or common.aging_after),
+        stale_after_s=_whole_seconds((own and own.stale_after) or common.stale_after),
+        blind_after_s=_whole_seconds((own and own.blind_after) or common.blind_after),
+        clock_tolerance_s=_whole_seconds(common.clock_tolerance),
+        merchant_unrecorded_allow=policy.merchant_unrecorded is UnrecordedMerchant.ALLOW,
+        any_refusal_drops=policy.any_refusal_drops,
+        mixed=policy.mixed,
+        abroad=policy.abroad,
+        service_opt_out=policy.service_opt_out,
     )
+
+
+def _whole_seconds(duration: Duration) -> int:
+    return duration.milliseconds // 1000
 
 
 def _tags(document: Document) -> TagSettings:

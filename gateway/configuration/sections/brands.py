@@ -46,7 +46,7 @@ class DkimSection(Section):
         ),
     ] = setting(REQUIRED, "Selector (s=) under which the public key is published.")
     private_key_file: PrivateKeyFile = setting(
-        REQUIRED, "RSA (2048 bits or more) or Ed25519 private key, PEM.", example='"dkim/izin2026.pem"'
+        REQUIRED, "RSA private key of 2048 bits or more, PEM.", example='"dkim/izin2026.pem"'
     )
 
 
@@ -56,10 +56,10 @@ class BrandFreshnessSection(Section):
     aging_after: Annotated[Duration, kinds.duration("1m", "7d", "2h")] | None = setting(
         None, "See freshness.aging_after."
     )
-    stale_after: Annotated[Duration, kinds.duration("1m", "7d", "12h")] | None = setting(
+    stale_after: Annotated[Duration, kinds.duration("1m", "7d", "24h")] | None = setting(
         None, "See freshness.stale_after."
     )
-    blind_after: Annotated[Duration, kinds.duration("1m", "7d", "24h")] | None = setting(
+    blind_after: Annotated[Duration, kinds.duration("1m", "7d", "72h")] | None = setting(
         None, "See freshness.blind_after."
     )
 
@@ -108,9 +108,9 @@ class BrandSection(Section):
     opt_out_mail_domain: Annotated[str, kinds.domain("izin.example")] | None = setting(
         None, "Domain whose mail reaches [[listeners.opt_out_mail]]: mail then also offers refusal by mailto:."
     )
-    logo_file: Annotated[PurePosixPath, kinds.path("the path of a PNG, JPEG, GIF or SVG file", "logo.png")] | None = (
-        setting(None, "Logo on the opt-out pages, at most 512 KiB.")
-    )
+    logo_file: (
+        Annotated[PurePosixPath, kinds.path("the path of a PNG, JPEG, GIF, WebP or SVG file", "logo.png")] | None
+    ) = setting(None, "Logo on the opt-out pages, at most 512 KiB.")
     footer_language: Annotated[FooterLanguage, kinds.one_of(FooterLanguage)] = setting(
         "both", "Language of the visible opt-out: Turkish, English or both."
     )

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from gateway.configuration import kinds
-from gateway.configuration.section import Section, setting
+from gateway.configuration.section import Section, YesNo, setting
 from gateway.configuration.values import Duration, Endpoint, Size
 
 
@@ -60,8 +60,8 @@ class EvidenceSection(Section):
     directory: Annotated[PurePosixPath, kinds.path("the path of a folder", "var/evidence")] = setting(
         "var/evidence", "Where the records are kept; a relative path starts at the folder of this file."
     )
-    segment_size: Annotated[Size, kinds.size("64 KiB", "4 GiB", "64 MiB")] = setting(
-        "64 MiB", "A file is closed when it has this size …"
+    segment_size: Annotated[Size, kinds.size("64 KiB", "4 GiB", "256 MiB")] = setting(
+        "256 MiB", "A file is closed when it has this size …"
     )
     segment_age: Annotated[Duration, kinds.duration("1m", "7d", "1h")] = setting("1h", "… or this age.")
     sign_interval: Annotated[Duration, kinds.duration("1s", "1d", "1m")] = setting(
@@ -69,4 +69,15 @@ class EvidenceSection(Section):
     )
     retention_years: Annotated[int, kinds.whole(3, 100, 10)] = setting(
         10, "How long records are kept: ten years by Law 6563, 11/3; never below the three of the Regulation, 13."
+    )
+
+
+class CalendarSection(Section):
+    """Business days, by which the deadline of a refusal's report to the registry is reckoned (three of them)."""
+
+    holidays_file: Annotated[PurePosixPath, kinds.path("the path of a TOML file", "holidays-tr.toml")] | None = setting(
+        None, "Public holidays; left out, the file that comes with the program. Renew it when new feasts are announced."
+    )
+    half_days_count: YesNo = setting(
+        True, "Whether a half holiday is a business day. If so, the deadline is the earlier and safer one."
     )

@@ -11,9 +11,7 @@ from gateway.configuration.section import REQUIRED, FromEnvironment, SecretFile,
 class RegistrySection(Section):
     """İYS, the authority. Leave the section out while consents are only imported."""
 
-    base_url: Annotated[str, kinds.web_base("https://api.iys.org.tr")] = setting(
-        REQUIRED, "Base of its API.", given='"http://127.0.0.1:8090"'
-    )
+    base_url: Annotated[str, kinds.web_base("https://api.iys.org.tr")] = setting(REQUIRED, "Base of its API.")
     username: Annotated[str, kinds.text(200, "kullanici@shop.example")] | None = setting(
         None, "User of the API account."
     )

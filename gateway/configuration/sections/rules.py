@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
+from filters.policy import Abroad, Mixed
 from gateway.configuration import kinds
 from gateway.configuration.section import Section, YesNo, setting
 from gateway.configuration.values import Duration, Size
@@ -13,11 +14,6 @@ from gateway.configuration.values import Duration, Size
 class UnrecordedMerchant(StrEnum):
     DROP = "drop"
     ALLOW = "allow"
-
-
-class MixedContent(StrEnum):
-    STRICT = "strict"
-    LENIENT = "lenient"
 
 
 class PartlyRefused(StrEnum):
@@ -46,11 +42,15 @@ class FreshnessSection(Section):
     aging_after: Annotated[Duration, kinds.duration("1m", "7d", "2h")] = setting(
         "2h", "Behind by more than this: an alarm. The registry's own feed lags one hour."
     )
-    stale_after: Annotated[Duration, kinds.duration("1m", "7d", "12h")] = setting(
-        "12h", "Behind by more than this: a yes of the copy is asked again, or held."
+    stale_after: Annotated[Duration, kinds.duration("1m", "7d", "24h")] = setting(
+        "24h", "Behind by more than this: a consent of the copy is not acted on; it is asked again, or held with 451."
     )
-    blind_after: Annotated[Duration, kinds.duration("1m", "7d", "24h")] = setting(
-        "24h", "Behind by more than this: no commercial message goes out. The feed reaches back seven days."
+    blind_after: Annotated[Duration, kinds.duration("1m", "7d", "72h")] = setting(
+        "72h",
+        "Behind by more than this: nothing but refusals is acted on. The registry's feed reaches back seven days.",
+    )
+    clock_tolerance: Annotated[Duration, kinds.duration("0s", "1h", "5m")] = setting(
+        "5m", "How far the registry's clock may run ahead of ours before the age cannot be trusted."
     )
 
 
@@ -64,9 +64,16 @@ class PolicySection(Section):
         True,
         "One record says yes and the other no (individual, merchant): drop. False: the declared type decides (E10).",
     )
-    mixed: Annotated[MixedContent, kinds.one_of(MixedContent)] = setting(
+    mixed: Annotated[Mixed, kinds.one_of(Mixed)] = setting(
         "strict",
         "Informational mail that also promotes: strict treats it as commercial, lenient allows and warns (row R17).",
+    )
+    abroad: Annotated[Abroad, kinds.one_of(Abroad)] = setting(
+        "same", "Phone numbers outside Turkey: the same rules, or exempt (E20)."
+    )
+    service_opt_out: YesNo = setting(
+        False,
+        "Put the opt-out into service mail too, where it fits (row R16). It is never put into informational mail.",
     )
     partly_refused: Annotated[PartlyRefused, kinds.one_of(PartlyRefused)] = setting(
         "drop",

@@ -6,7 +6,15 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from gateway.configuration import kinds
-from gateway.configuration.section import AuthoritiesFile, FromEnvironment, SecretFile, Section, YesNo, setting
+from gateway.configuration.section import (
+    AuthoritiesFile,
+    FromEnvironment,
+    PrivateKeyFile,
+    SecretFile,
+    Section,
+    YesNo,
+    setting,
+)
 from gateway.configuration.store_url import StoreUrl
 from gateway.configuration.values import Duration, Size
 
@@ -26,15 +34,15 @@ class StoreSection(Section):
     url: Annotated[
         StoreUrl,
         kinds.Kind(
-            "lmdb:PATH, redis://HOST:PORT/DB, rediss://, redis+sentinel:// or redis+cluster://",
+            "lmdb:PATH, redis://HOST:PORT/DATABASE or rediss://HOST:PORT/DATABASE",
             '"lmdb:var/store"',
             _parse_store_url,
         ),
     ] = setting(
         "lmdb:var/store",
-        """Where the store is. A relative path starts at the folder of this file. Sentinel takes the hosts of the
-        sentinels and the master's name (redis+sentinel://a:26379,b:26379/mymaster/0), a cluster some of its nodes
-        (redis+cluster://a:6379,b:6379).""",
+        """Where the store is: a folder on this machine, or a Redis server. A relative path starts at the folder of this
+        file. User and password do not stand in it.""",
+        example='"rediss://redis.example.net:6379/0"',
         given='"lmdb:var/store"',
     )
     username: Annotated[str, kinds.text(200, "izinkapi")] | None = setting(None, "User of the Redis server (ACL).")
@@ -45,6 +53,15 @@ class StoreSection(Section):
     lookup_timeout: Annotated[Duration, kinds.duration("10ms", "30s", "1s")] = setting(
         "1s",
         "How long a look-up may take. After it, commercial mail is deferred (451); it is never let through unseen.",
+    )
+    connections: Annotated[int, kinds.whole(1, 64, 2)] = setting(2, "Redis: connections of a worker for look-ups.")
+    state_directory: Annotated[PurePosixPath, kinds.path("the path of a folder", "var/state")] = setting(
+        "var/state",
+        """What this machine remembers of its store (so that a flushed or rolled-back store is noticed) and its
+        journal of refusals. Keep it out of the store's own folder and backup.""",
+    )
+    journal_days: Annotated[int, kinds.whole(1, 3650, 90)] = setting(
+        90, "How long refusals taken here are kept in the journal beside the store."
     )
     map_size: Annotated[Size, kinds.size("64 MiB", "4096 GiB", "64 GiB")] = setting(
         "64 GiB", "LMDB: the most the store may grow to. Address space, not memory or disk taken at once."
@@ -57,12 +74,15 @@ class StoreSection(Section):
 
 
 class SecretsSection(Section):
-    """The installation's own secrets, 32 random bytes each, written as 64 hexadecimal digits.
+    """The installation's own secrets: 32 random bytes each, written as 64 hexadecimal digits.
 
     What is not named here is created in `directory` at the first start, readable by the owner only. **Back the
     directory up, apart from the store**: without the index secret the store cannot be asked, without the token keys
     the opt-out links in mail already sent stop working. Machines that share one Redis need the same secrets: copy the
     directory to each before its first start.
+
+    Files of keys have one on each line, its id (0 to 255), a space and the key. To rotate on several machines, first
+    add the new key everywhere with `current_…` set to the old id, then move that. Old keys stay.
     """
 
     directory: Annotated[PurePosixPath, kinds.path("the path of a folder", "var/secrets")] = setting(
@@ -70,26 +90,29 @@ class SecretsSection(Section):
     )
     index_secret: FromEnvironment | None = setting(None, "Keys the hashes under which recipients are stored.")
     index_secret_file: SecretFile | None = setting(
-        None, "The same from a file; default index.key in the directory.", example='"secrets/index.key"'
+        None, "The same from a file; left out, index.key in the directory.", example='"secrets/index.key"'
     )
     token_keys: FromEnvironment | None = setting(
         None, "Keys that make opt-out links unforgeable: one a line, an id from 0 to 255 and the key."
     )
     token_keys_file: SecretFile | None = setting(
-        None, "The same from a file; default token.keys in the directory.", example='"secrets/token.keys"'
+        None, "The same from a file; left out, token.keys in the directory.", example='"secrets/token.keys"'
     )
     current_token_key: Annotated[int, kinds.whole(0, 255, 1)] | None = setting(
+        None, "Id of the key that new links are made with; left out, the highest. All keys verify."
+    )
+    outbox_keys: FromEnvironment | None = setting(
         None,
-        """Id of the key that new links are made with; default the highest. All keys verify. To rotate on several
-        machines, first add the new key everywhere with this set to the old id, then move it.""",
+        "Keys that seal refusals on their way to the registry: they hold the address, so the store has them encrypted.",
     )
-    evidence_key: FromEnvironment | None = setting(None, "Ed25519 key that signs the evidence (the 32-byte seed).")
-    evidence_key_file: SecretFile | None = setting(
-        None, "The same from a file; default evidence.key in the directory.", example='"secrets/evidence.key"'
+    outbox_keys_file: SecretFile | None = setting(
+        None, "The same from a file; left out, outbox.keys in the directory.", example='"secrets/outbox.keys"'
     )
-    outbox_key: FromEnvironment | None = setting(
-        None, "Seals refusals on their way to the registry: they hold the address, so they are encrypted in the store."
+    current_outbox_key: Annotated[int, kinds.whole(0, 255, 1)] | None = setting(
+        None, "Id of the key that seals; left out, the highest. All keys open."
     )
-    outbox_key_file: SecretFile | None = setting(
-        None, "The same from a file; default outbox.key in the directory.", example='"secrets/outbox.key"'
+    evidence_key_file: PrivateKeyFile | None = setting(
+        None,
+        "Ed25519 private key (PEM) that signs the evidence; left out, evidence.pem in the directory.",
+        example='"secrets/evidence.pem"',
     )

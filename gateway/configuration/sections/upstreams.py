@@ -114,13 +114,13 @@ class SmsUpstreamSection(Section):
     """An SMS provider, in its own dialect."""
 
     name: Annotated[str, kinds.name("netgsm")] = setting(
-        REQUIRED, "Name by which listeners refer to it, and in logs and metrics.", given='"netgsm"'
+        REQUIRED, "Name by which listeners refer to it, and in logs and metrics."
     )
     dialect: Annotated[SmsDialect, kinds.one_of(SmsDialect)] = setting(
-        REQUIRED, "The API it speaks, and which its clients speak to us.", given='"netgsm"'
+        REQUIRED, "The API it speaks, and which its clients speak to us."
     )
     base_url: Annotated[str, kinds.web_base("https://api.provider.example")] = setting(
-        REQUIRED, "Base of the provider's API.", given='"http://127.0.0.1:8081"'
+        REQUIRED, "Base of the provider's API."
     )
     timeout: Annotated[Duration, kinds.duration("100ms", "5m", "30s")] = setting("30s", "For the answer to a request.")
 
