@@ -1,0 +1,466 @@
+"""The consent index in LMDB: memory-mapped, shared by all processes of one machine, no server.
+
+Tables, each a named database of one environment:
+
+==============  ============================  ================================================================
+``consents``    key (10 bytes)                packed consents; plain keys, 26 bytes a record after a sorted load,
+                                              38 after random changes without end (pages 69 % full)
+``meta``        ``mark``                      ``adapters.store.mark``
+                ``watermark:`` brand          seconds since 1970 UTC
+                ``count:`` brand ``:`` what   counters, kept in the transaction that changes what they count
+``outbox``      due time, item id             brand, sealed report
+``taken``       message digest                expiry, keys
+``taken_due``   expiry, message digest        nothing; shows what to forget next
+==============  ============================  ================================================================
+
+A look-up is one read transaction in the loop's thread (microseconds, no lock). Changes go through one thread, which
+may wait for another process to finish its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+import lmdb
+
+from adapters.store.errors import StoreConfigurationError, StoreError
+from adapters.store.journal import RefusalJournal
+from adapters.store.mark import Mark, pack_mark, unpack_mark
+from adapters.store.memory import StoreMemory
+from adapters.store.store import (
+    Store,
+    StoreOptions,
+    check_brand,
+    check_digest,
+    count_heads,
+    describe_failure,
+    error_of,
+    stats_of,
+)
+from filters.consent import merge_packed
+from filters.consent_key import KEY_BYTES
+from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
+from filters.vocabulary import LookupFailure
+
+if TYPE_CHECKING:
+    from lmdb import Transaction
+
+_T = TypeVar("_T")
+
+_DATA_FILE = "data.mdb"
+_TABLES = (b"consents", b"meta", b"outbox", b"taken", b"taken_due")
+_MARK = b"mark"
+_NUMBER = struct.Struct(">Q")
+_EXPIRY = struct.Struct(">I")
+_BRAND = struct.Struct(">I")
+_LOAD_RECORDS = 50_000
+_SWEEP_ITEMS = 1000
+_REPLACED_CHECK_EVERY_S = 1.0
+
+
+class LmdbStore(Store):
+    """See the module's description."""
+
+    def __init__(
+        self,
+        directory: Path,
+        memory: StoreMemory,
+        journal: RefusalJournal,
+        fingerprint: bytes,
+        options: StoreOptions,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Raises ``StoreError`` where the files cannot be opened; blocks while another process writes."""
+        super().__init__(memory, journal, clock)
+        self._own_fingerprint = fingerprint
+        self._taken_s = options.taken_days * 86400
+        self._directory = directory
+        self._data_file = directory / _DATA_FILE
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._env = lmdb.open(
+                str(directory),
+                map_size=options.map_size_bytes,
+                max_dbs=len(_TABLES),
+                max_readers=1024,
+                max_spare_txns=4,
+                mode=0o600,
+            )
+            self._consents, self._meta, self._outbox, self._taken, self._taken_due = (
+                self._env.open_db(name) for name in _TABLES
+            )
+            self._env.reader_check()  # a killed process must not keep old pages from being used again
+            self._inode = self._data_file.stat().st_ino
+        except lmdb.Error as error:
+            raise StoreConfigurationError(f"store in {directory}: {error}") from error
+        except OSError as error:
+            raise StoreConfigurationError(f"store in {directory}: {error.strerror or error}") from error
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._is_closed = False
+        self._taken_waiting: SimpleQueue[_Taken] = SimpleQueue()
+        # What was read under a transaction id stays true as long as the id does.
+        self._read_under = -1
+        self._failure: LookupFailure | None = None
+        self._revision = 0
+        self._has_taken = False
+        self._watermarks: dict[int, int | None] = {}
+        self._inode_checked_at = time.monotonic()
+        self._is_replaced = False
+
+    # ---- life ----
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await asyncio.to_thread(self._writer.shutdown)
+        self._env.close()
+        self._memory.close()
+
+    async def health(self) -> StoreHealth:
+        failure: LookupFailure | None
+        try:
+            with self._env.begin() as txn:
+                self._read_under = -1
+                failure = self._check(txn)
+        except (lmdb.Error, StoreError):
+            failure = LookupFailure.BROKEN
+        return StoreHealth(
+            failure, describe_failure(failure) if failure else "the index answers", self._memory.revision
+        )
+
+    # ---- the hot path ----
+
+    def lookup(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        answer: Lookup | LookupFailure
+        try:
+            answer = self._read(brand, keys, message_digest)
+        except (lmdb.Error, StoreError, struct.error):
+            answer = LookupFailure.BROKEN
+        done(answer)
+
+    def _read(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None) -> Lookup | LookupFailure:
+        if self._is_closed:
+            return LookupFailure.UNREACHABLE
+        with self._env.begin(self._consents) as txn:
+            failure = self._check(txn)
+            if failure is not None:
+                return failure
+            get = txn.get
+            values = [get(key) for key in keys]
+            try:
+                watermark_at = self._watermarks[brand]
+            except KeyError:
+                watermark_at = self._watermarks[brand] = self._watermark_in(txn, brand)
+            taken: frozenset[bytes] = frozenset()
+            if message_digest is not None and self._has_taken:
+                taken = self._taken_in(txn, message_digest)
+            return Lookup(values, watermark_at, self._revision, taken)
+
+    def _check(self, txn: Transaction[bytes]) -> LookupFailure | None:
+        """Whether the state that ``txn`` shows may be used."""
+        now = time.monotonic()
+        if now - self._inode_checked_at >= _REPLACED_CHECK_EVERY_S:
+            self._inode_checked_at = now
+            self._is_replaced = self._is_file_replaced()
+        if self._is_replaced:
+            return LookupFailure.FOREIGN
+        if txn.id() == self._read_under and self._failure is None:
+            return None
+        mark = unpack_mark(txn.get(_MARK, b"", self._meta))
+        self._failure = self._memory.judge(mark, self._memory.revision)
+        self._watermarks.clear()
+        self._has_taken = txn.stat(self._taken)["entries"] > 0
+        self._revision = mark.revision if mark else 0
+        self._read_under = txn.id()
+        return self._failure
+
+    def _is_file_replaced(self) -> bool:
+        """Another file stands in the place of ours: this process reads, and would write, what others do not see."""
+        try:
+            return self._data_file.stat().st_ino != self._inode
+        except OSError:
+            return True
+
+    def _watermark_in(self, txn: Transaction[bytes], brand: int) -> int | None:
+        packed = txn.get(_watermark_key(brand), None, self._meta)
+        return _NUMBER.unpack(packed)[0] if packed is not None else None
+
+    def _taken_in(self, txn: Transaction[bytes], message_digest: bytes) -> frozenset[bytes]:
+        packed = txn.get(message_digest, b"", self._taken)
+        if not packed or _EXPIRY.unpack_from(packed)[0] <= self._clock():
+            return frozenset()
+        return frozenset(_keys_of(packed))
+
+    def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        check_digest(message_digest)
+        if self._is_closed:
+            done(False)
+            return
+        self._taken_waiting.put(_Taken(message_digest, keys, done, asyncio.get_running_loop()))
+        self._writer.submit(self._write_taken)
+
+    # ---- changes (the writer's thread) ----
+
+    async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
+        check_brand(brand)
+        applied = Applied(0, self._memory.revision)
+        for start in range(0, len(records), _LOAD_RECORDS):
+            step = await self._commit(brand, records[start : start + _LOAD_RECORDS], None, ())
+            applied = Applied(applied.changed + step.changed, step.revision)
+        return applied
+
+    async def _commit(
+        self, brand: int, records: Sequence[bytes], watermark_at: int | None, outbox: Sequence[OutboxItem]
+    ) -> Applied:
+        return await self._in_writer(lambda: self._write(brand, records, watermark_at, outbox))
+
+    def _write(
+        self, brand: int, records: Sequence[bytes], watermark_at: int | None, outbox: Sequence[OutboxItem]
+    ) -> Applied:
+        counts: Counter[tuple[int, str]] = Counter()
+        with self._changing() as (txn, mark):
+            changed = self._merge_records(txn, brand, records, counts)
+            for item in outbox:
+                value = _BRAND.pack(item.brand) + item.sealed
+                if txn.put(_outbox_key(item), value, overwrite=False, db=self._outbox):
+                    counts[item.brand, "o"] += 1
+            if watermark_at is not None and watermark_at > (self._watermark_in(txn, brand) or -1):
+                txn.put(_watermark_key(brand), _NUMBER.pack(watermark_at), db=self._meta)
+            self._add_counts(txn, counts)
+            mark = mark._replace(revision=mark.revision + 1)
+            txn.put(_MARK, pack_mark(mark), db=self._meta)
+        self._memory.judge(mark, mark.revision)
+        return Applied(changed, mark.revision)
+
+    def _merge_records(
+        self, txn: Transaction[bytes], brand: int, records: Sequence[bytes], counts: Counter[tuple[int, str]]
+    ) -> int:
+        """Records are sorted, so that each page of the table is visited, and copied, once."""
+        with txn.cursor(self._consents) as cursor:
+            keys = dict.fromkeys([record[:KEY_BYTES] for record in records])
+            before = dict(cursor.getmulti(keys))
+            after: dict[bytes, bytes] = {}
+            for record in records:
+                key, entry = record[:KEY_BYTES], record[KEY_BYTES:]
+                old = after.get(key) or before.get(key, b"")
+                new = merge_packed(old, entry)
+                if new != old:
+                    after[key] = new
+            cursor.putmulti(list(after.items()))
+        for key, value in after.items():
+            count_heads(counts, brand, before.get(key), value)
+        return len(after)
+
+    def _add_counts(self, txn: Transaction[bytes], counts: Counter[tuple[int, str]]) -> None:
+        for (brand, what), difference in counts.items():
+            if difference:
+                key = b"count:%d:%s" % (brand, what.encode("ascii"))
+                number = _NUMBER.unpack(txn.get(key, bytes(_NUMBER.size), self._meta))[0] + difference
+                txn.put(key, _NUMBER.pack(number), db=self._meta)
+
+    def _write_taken(self) -> None:
+        # All that gathered while the writer was busy share one transaction, and so one sync of the disk; the calls
+        # submitted for the others then find nothing to do.
+        waiting: list[_Taken] = []
+        with contextlib.suppress(Empty):
+            while True:
+                waiting.append(self._taken_waiting.get_nowait())
+        if not waiting:
+            return
+        now = int(self._clock())
+        try:
+            # The mark is not asked: this memory is about messages, not about consents.
+            with self._env.begin(write=True) as txn:
+                for taken in waiting:
+                    self._put_taken(txn, taken, now)
+                self._forget_taken(txn, now)
+            is_kept = True
+        except lmdb.Error:
+            is_kept = False
+        for taken in waiting:
+            with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
+                taken.loop.call_soon_threadsafe(taken.done, is_kept)
+
+    def _put_taken(self, txn: Transaction[bytes], taken: _Taken, now: int) -> None:
+        packed = txn.get(taken.message_digest, b"", self._taken)
+        keys = dict.fromkeys(_keys_of(packed)) if packed and _EXPIRY.unpack_from(packed)[0] > now else {}
+        expiry = _EXPIRY.pack(now + self._taken_s)
+        txn.put(taken.message_digest, expiry + b"".join(keys | dict.fromkeys(taken.keys)), db=self._taken)
+        txn.put(expiry + taken.message_digest, b"", db=self._taken_due)
+
+    def _forget_taken(self, txn: Transaction[bytes], now: int) -> None:
+        with txn.cursor(self._taken_due) as cursor:
+            for _ in range(_SWEEP_ITEMS):
+                if not cursor.first():
+                    return
+                due = cursor.key()
+                if _EXPIRY.unpack_from(due)[0] > now:
+                    return
+                digest = due[_EXPIRY.size :]
+                packed = txn.get(digest, b"", self._taken)
+                # A later hand-over of the same message moved its expiry on; that one's own entry stands further down.
+                if packed and _EXPIRY.unpack_from(packed)[0] <= now:
+                    txn.delete(digest, db=self._taken)
+                cursor.delete()
+
+    # ---- outbox ----
+
+    async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]:
+        return await asyncio.to_thread(self._list_outbox, until, limit)
+
+    def _list_outbox(self, until: int, limit: int) -> list[OutboxItem]:
+        items: list[OutboxItem] = []
+        with self._asking() as txn, txn.cursor(self._outbox) as cursor:
+            for key, value in cursor:
+                due_at = _NUMBER.unpack_from(key)[0]
+                if due_at > until or len(items) >= limit:
+                    break
+                items.append(
+                    OutboxItem(key[_NUMBER.size :], _BRAND.unpack_from(value)[0], due_at, value[_BRAND.size :])
+                )
+        return items
+
+    async def _remove_from_outbox(self, items: Sequence[OutboxItem]) -> None:
+        await self._in_writer(lambda: self._delete_outbox(items))
+
+    def _delete_outbox(self, items: Sequence[OutboxItem]) -> None:
+        counts: Counter[tuple[int, str]] = Counter()
+        with self._changing() as (txn, _):
+            for item in items:
+                if txn.delete(_outbox_key(item), db=self._outbox):
+                    counts[item.brand, "o"] -= 1
+            self._add_counts(txn, counts)
+
+    # ---- questions about the whole ----
+
+    async def watermarks(self) -> dict[int, int]:
+        return await asyncio.to_thread(self._list_watermarks)
+
+    def _list_watermarks(self) -> dict[int, int]:
+        with self._asking() as txn:
+            return {int(key): _NUMBER.unpack(value)[0] for key, value in self._meta_items(txn, b"watermark:")}
+
+    async def stats(self) -> StoreStats:
+        return await asyncio.to_thread(self._collect_stats)
+
+    def _collect_stats(self) -> StoreStats:
+        with self._asking() as txn:
+            counts: dict[tuple[int, str], int] = {}
+            for key, value in self._meta_items(txn, b"count:"):
+                brand, what = key.split(b":")
+                counts[int(brand), what.decode("ascii")] = _NUMBER.unpack(value)[0]
+            watermarks = {int(key): _NUMBER.unpack(value)[0] for key, value in self._meta_items(txn, b"watermark:")}
+            mark = unpack_mark(txn.get(_MARK, b"", self._meta))
+        if mark is None:
+            raise error_of(LookupFailure.NOT_INITIALISED)
+        # The file, not the pages in use: free pages inside it are disk space all the same.
+        return stats_of(counts, watermarks, self._data_file.stat().st_blocks * 512, mark)
+
+    def _meta_items(self, txn: Transaction[bytes], prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with txn.cursor(self._meta) as cursor:
+            if cursor.set_range(prefix):
+                for key, value in cursor:
+                    if not key.startswith(prefix):
+                        break
+                    yield key[len(prefix) :], value
+
+    # ---- for the base ----
+
+    @property
+    def _fingerprint(self) -> bytes:
+        return self._own_fingerprint
+
+    async def _read_mark(self) -> Mark | None:
+        with self._asking() as txn:
+            return unpack_mark(txn.get(_MARK, b"", self._meta))
+
+    async def _create_mark(self, mark: Mark) -> Mark:
+        return await self._in_writer(lambda: self._put_mark(mark))
+
+    def _put_mark(self, mark: Mark) -> Mark:
+        try:
+            with self._env.begin(write=True) as txn:
+                txn.put(_MARK, pack_mark(mark), overwrite=False, db=self._meta)
+                return unpack_mark(txn.get(_MARK, b"", self._meta)) or mark
+        except lmdb.Error as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Transaction[bytes], Mark]]:
+        """A write transaction on a store whose mark was found right."""
+        try:
+            with self._env.begin(write=True) as txn:
+                mark = unpack_mark(txn.get(_MARK, b"", self._meta))
+                failure = self._memory.judge(mark, self._memory.revision)
+                if self._is_file_replaced():
+                    failure = LookupFailure.FOREIGN
+                if failure is not None or mark is None:
+                    raise error_of(failure or LookupFailure.NOT_INITIALISED)
+                yield txn, mark
+        except lmdb.Error as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _asking(self) -> Iterator[Transaction[bytes]]:
+        try:
+            with self._env.begin() as txn:
+                yield txn
+        except lmdb.Error as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: lmdb.Error) -> StoreError:
+        if isinstance(error, lmdb.MapFullError):
+            return StoreError(f"store in {self._directory}: full; raise map_size_bytes")
+        return StoreError(f"store in {self._directory}: {error}")
+
+    async def _in_writer(self, work: Callable[[], _T]) -> _T:
+        if self._is_closed:
+            raise error_of(LookupFailure.UNREACHABLE)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+
+class _Taken:
+    """A ``remember_taken`` on its way to the writer."""
+
+    __slots__ = ("done", "keys", "loop", "message_digest")
+
+    def __init__(
+        self,
+        message_digest: bytes,
+        keys: Sequence[bytes],
+        done: Callable[[bool], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.message_digest = message_digest
+        self.keys = keys
+        self.done = done
+        self.loop = loop
+
+
+def _watermark_key(brand: int) -> bytes:
+    return b"watermark:%d" % brand
+
+
+def _outbox_key(item: OutboxItem) -> bytes:
+    return _NUMBER.pack(item.due_at) + item.item_id
+
+
+def _keys_of(packed: bytes) -> list[bytes]:
+    return [packed[at : at + KEY_BYTES] for at in range(_EXPIRY.size, len(packed), KEY_BYTES)]

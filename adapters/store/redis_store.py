@@ -1,0 +1,488 @@
+"""The consent index in Redis, shared by many machines.
+
+==================  =======================================================================================
+``{izin}b`` + 3 B   a bucket of packed consents (``bucket``)
+``{izin}mark``      hash: format, generation, fingerprint, revision, ``watermark:`` brand
+``{izin}counts``    hash: brand ``:`` what, kept by the script that changes what they count
+``{izin}due``       sorted set: outbox ids by due time
+``{izin}reports``   hash: outbox id to brand, due time, sealed report
+``{izin}t`` + dig.  set of the keys that have the message of this digest; expires by itself
+==================  =======================================================================================
+
+All look-ups of one turn of the event loop leave in one write: one MGET for their buckets, what is remembered of their
+messages, and behind those the mark, so that it vouches for what was read before it. Changes are one script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from adapters.store.bucket import BUCKET_PREFIX, bucket_of, find_in_bucket
+from adapters.store.errors import StoreError, StoreMismatchError
+from adapters.store.journal import RefusalJournal
+from adapters.store.mark import FORMAT, Mark
+from adapters.store.memory import StoreMemory
+from adapters.store.redis_connection import RedisConnection, error_in, failure_of, pack_command, store_error
+from adapters.store.redis_link import RedisLink
+from adapters.store.store import (
+    Store,
+    StoreOptions,
+    check_brand,
+    check_digest,
+    error_of,
+    stats_of,
+)
+from adapters.store.url import RedisPlace
+from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
+from filters.vocabulary import LookupFailure
+
+_MARK, _COUNTS, _DUE, _REPORTS, _TAKEN = b"{izin}mark", b"{izin}counts", b"{izin}due", b"{izin}reports", b"{izin}t"
+_MARK_FIELDS = (b"format", b"generation", b"fingerprint", b"revision")
+_WATERMARK = b"watermark:"
+_BUCKET_WORD = b"$%d\r\n%s" % (len(BUCKET_PREFIX) + 3, BUCKET_PREFIX)
+_REPORT = struct.Struct(">IQ")
+
+_KEYS_A_REQUEST = 4096
+"""Upper bound of the keys in one MGET, so that a reply stays a few megabytes."""
+
+_LOAD_RECORDS = 4000
+"""Per script: Redis serves nobody meanwhile, so it must stay a matter of milliseconds."""
+
+
+class _Script:
+    """Lua that runs inside Redis; sent whole only where Redis does not have it yet."""
+
+    def __init__(self, name: str) -> None:
+        self.source = Path(__file__).with_name(name).read_bytes()
+        self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode("ascii")
+
+
+_APPLY = _Script("apply.lua")
+_CREATE_MARK = _Script("create_mark.lua")
+_OUTBOX_REMOVE = _Script("outbox_remove.lua")
+
+
+class _Question:
+    """One look-up on its way."""
+
+    __slots__ = ("brand", "connection", "done", "keys", "message_digest")
+
+    def __init__(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        self.brand = brand
+        self.keys = keys
+        self.message_digest = message_digest
+        self.done = done
+        self.connection: RedisConnection | None = None
+
+
+class RedisStore(Store):
+    """See the module's description."""
+
+    def __init__(
+        self,
+        place: RedisPlace,
+        memory: StoreMemory,
+        journal: RefusalJournal,
+        fingerprint: bytes,
+        options: StoreOptions,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(memory, journal, clock)
+        self._own_fingerprint = fingerprint
+        self._options = options
+        self._taken_s = b"%d" % (options.taken_days * 86400)
+        self._links = [
+            RedisLink(f"store-lookups-{number}", place, options, self._connected)
+            for number in range(options.connections)
+        ]
+        self._changes = RedisLink("store-changes", place, options, self._connected)
+        self._turn: list[_Question] = []
+        self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._replaying: asyncio.Task[None] | None = None
+
+    # ---- life ----
+
+    async def start(self) -> StoreHealth:
+        self._start_links()
+        return await super().start()
+
+    def _start_links(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            for link in (*self._links, self._changes):
+                link.start()
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for link in (*self._links, self._changes):
+            await link.close()
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.wait([self._replaying])
+        self._flush()
+        self._memory.close()
+
+    async def health(self) -> StoreHealth:
+        """Asks over a look-up connection, as a message would."""
+        self._start_links()
+        failure: LookupFailure | None = None
+        try:
+            await self._links[0].wait_for_connection(self._options.lookup_deadline_s)
+            await self.find(1, [])
+            detail = "the index answers" + (
+                ""
+                if self._changes.settings is None or self._changes.settings.is_fsyncing
+                else "; Redis answers before its disk has a change, so own refusals rest on this machine's journal"
+            )
+        except StoreMismatchError as error:
+            failure, detail = error.failure, str(error)
+        except TimeoutError as error:
+            failure, detail = LookupFailure.TIMED_OUT, str(error)
+        except OSError as error:
+            failure, detail = LookupFailure.UNREACHABLE, str(error)
+        return StoreHealth(failure, detail, self._memory.revision)
+
+    def _connected(self) -> None:
+        """A store that was away at the start gets this machine's refusals when it comes."""
+        if not self._has_replayed and not self._is_closed and (self._replaying is None or self._replaying.done()):
+            self._replaying = asyncio.get_running_loop().create_task(self._try_replay(), name="store-replay")
+
+    async def _try_replay(self) -> None:
+        try:
+            await self._replay_once()
+        except StoreError:
+            return  # the next connection tries again; until then nothing of it was confirmed to anybody
+
+    # ---- the hot path ----
+
+    def lookup(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        self._ask(_Question(brand, keys, message_digest, done))
+
+    def _ask(self, question: _Question) -> None:
+        self._turn.append(question)
+        if len(self._turn) == 1:
+            if self._loop is None:
+                self._start_links()
+                assert self._loop is not None
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        questions, self._turn = self._turn, []
+        batch: list[_Question] = []
+        number = 0
+        for question in questions:
+            if batch and number + len(question.keys) > _KEYS_A_REQUEST:
+                self._send(batch)
+                batch, number = [], 0
+            batch.append(question)
+            number += len(question.keys)
+        if batch:
+            self._send(batch)
+
+    def _send(self, batch: list[_Question]) -> None:
+        connection = self._free_connection()
+        if connection is None:
+            self._answer(batch, 0, [], LookupFailure.UNREACHABLE)
+            return
+        words = [_BUCKET_WORD + bucket_of(key) + b"\r\n" for question in batch for key in question.keys]
+        request = [b"*%d\r\n$4\r\nMGET\r\n%s" % (len(words) + 1, b"".join(words))] if words else []
+        brands = list(dict.fromkeys([question.brand for question in batch]))
+        for question in batch:
+            question.connection = connection
+            if question.message_digest is not None:
+                request.append(pack_command(b"SMEMBERS", _TAKEN + question.message_digest))
+        request.append(pack_command(b"HMGET", _MARK, *_MARK_FIELDS, *[_WATERMARK + b"%d" % brand for brand in brands]))
+        connection.send(
+            b"".join(request),
+            len(request),
+            partial(self._answer, batch, self._memory.revision, brands),
+            self._options.lookup_deadline_s,
+        )
+
+    def _free_connection(self) -> RedisConnection | None:
+        best: RedisConnection | None = None
+        for link in self._links:
+            connection = link.connection
+            if connection is not None and (best is None or connection.outstanding_bytes < best.outstanding_bytes):
+                best = connection
+        if best is not None and best.outstanding_bytes > self._options.max_outstanding_bytes:
+            return None
+        return best
+
+    def _answer(
+        self, batch: list[_Question], floor: int, brands: list[int], replies: list[Any] | LookupFailure
+    ) -> None:
+        failure = replies if isinstance(replies, LookupFailure) else self._judge(replies, floor)
+        if failure is None:
+            assert not isinstance(replies, LookupFailure)
+            try:
+                answers = self._read(batch, brands, replies)
+            except (ValueError, IndexError, TypeError):
+                failure = LookupFailure.BROKEN
+            else:
+                for question, answer in zip(batch, answers, strict=True):
+                    question.done(answer)
+                return
+        for question in batch:
+            question.done(failure)
+
+    def _judge(self, replies: list[Any], floor: int) -> LookupFailure | None:
+        error = error_in(replies)
+        if error is not None:
+            return failure_of(error)
+        settings = self._links[0].settings
+        if settings is not None and settings.may_evict:
+            return LookupFailure.BROKEN
+        try:
+            return self._memory.judge(_mark_of(replies[-1]), floor)
+        except (StoreError, ValueError, TypeError):
+            return LookupFailure.BROKEN
+
+    def _read(self, batch: list[_Question], brands: list[int], replies: list[Any]) -> list[Lookup]:
+        mark = replies[-1]
+        revision = int(mark[3])
+        watermarks = {
+            brand: None if at is None else int(at) for brand, at in zip(brands, mark[len(_MARK_FIELDS) :], strict=True)
+        }
+        has_keys = any(question.keys for question in batch)
+        buckets = iter(replies[0] if has_keys else ())
+        taken_sets = iter(replies[1:-1] if has_keys else replies[:-1])
+        answers = []
+        for question in batch:
+            # The keys come first in zip: it stops at the last one without taking a bucket of the next question.
+            values = [
+                None if bucket is None else find_in_bucket(bucket, key)
+                for key, bucket in zip(question.keys, buckets, strict=False)
+            ]
+            if len(values) != len(question.keys):
+                raise ValueError("fewer buckets than keys")
+            taken = frozenset(next(taken_sets)) if question.message_digest is not None else frozenset[bytes]()
+            answers.append(Lookup(values, watermarks[question.brand], revision, taken))
+        return answers
+
+    def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        check_digest(message_digest)
+        connection = self._free_connection()
+        if connection is None or not keys:
+            done(not keys)
+            return
+        name = _TAKEN + message_digest
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+
+        # In one transaction: a set whose expiry got lost with the connection would stay for ever.
+        connection.send(
+            b"".join(
+                (
+                    pack_command(b"MULTI"),
+                    pack_command(b"SADD", name, *keys),
+                    pack_command(b"EXPIRE", name, self._taken_s),
+                    pack_command(b"EXEC"),
+                )
+            ),
+            4,
+            answer,
+            self._options.lookup_deadline_s,
+        )
+
+    def _look_up_for(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> Callable[[], None]:
+        question = _Question(brand, keys, message_digest, done)
+        self._ask(question)
+        return partial(self._abandon, question)
+
+    def _abandon(self, question: _Question) -> None:
+        """A cancelled look-up takes its connection with it (``redis_connection``)."""
+        if question.connection is not None:
+            question.connection.discard(LookupFailure.UNREACHABLE)
+        else:
+            self._turn.remove(question)
+
+    # ---- changes ----
+
+    async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
+        check_brand(brand)
+        both_busy = asyncio.Semaphore(2)  # the next step is packed here while Redis works on the one before
+        steps: list[asyncio.Task[Applied]] = []
+
+        async def step(part: Sequence[bytes]) -> Applied:
+            try:
+                return await self._commit(brand, part, None, ())
+            finally:
+                both_busy.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for start in range(0, len(records), _LOAD_RECORDS):
+                    await both_busy.acquire()
+                    steps.append(group.create_task(step(records[start : start + _LOAD_RECORDS])))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        done = [task.result() for task in steps]
+        return Applied(
+            sum(applied.changed for applied in done),
+            max((applied.revision for applied in done), default=self._memory.revision),
+        )
+
+    async def _commit(
+        self, brand: int, records: Sequence[bytes], watermark_at: int | None, outbox: Sequence[OutboxItem]
+    ) -> Applied:
+        generation = self._memory.generation
+        if generation is None:
+            await self._meet()
+            generation = self._memory.generation
+            assert generation is not None
+        arguments = [
+            b"%d" % FORMAT,
+            generation,
+            self._own_fingerprint,
+            b"%d" % self._memory.revision,
+            b"%d" % brand,
+            b"" if watermark_at is None else b"%d" % watermark_at,
+            b"%d" % len(outbox),
+        ]
+        for item in outbox:
+            report = _REPORT.pack(item.brand, item.due_at) + item.sealed
+            arguments += (item.item_id, b"%d" % item.due_at, b"%d" % item.brand, report)
+        keys = [_MARK, _COUNTS, _DUE, _REPORTS]
+        # Sorted records of one bucket follow each other, and come in the order the script wants.
+        buckets: dict[bytes, list[bytes]] = {}
+        for record in records:
+            buckets.setdefault(bucket_of(record), []).append(record[2:])
+        keys += [BUCKET_PREFIX + bucket for bucket in buckets]
+        arguments += [b"".join(changes) for changes in buckets.values()]
+        status, *numbers = await self._run(_APPLY, keys, arguments)
+        if status != b"ok":
+            # The mark read once more lets the memory keep what is wrong.
+            failure = self._memory.judge(await self._read_mark(), self._memory.revision)
+            raise error_of(failure or LookupFailure(status.decode("ascii")))
+        changed, revision = numbers
+        self._memory.judge(Mark(FORMAT, generation, self._own_fingerprint, revision), revision)
+        return Applied(changed, revision)
+
+    async def _meet(self) -> None:
+        """First contact: the mark that is there becomes the one this machine knows."""
+        failure = self._memory.judge(await self._read_mark(), self._memory.revision)
+        if failure is not None:
+            raise error_of(failure)
+
+    async def _run(self, script: _Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """What the script returns. Raises ``StoreError``; cancelled, it discards the connection."""
+        words = (b"%d" % len(keys), *keys, *arguments)
+        (reply,) = await self._ask_changes(pack_command(b"EVALSHA", script.digest, *words), may_fail="NOSCRIPT")
+        if error_in([reply]):
+            (reply,) = await self._ask_changes(pack_command(b"EVAL", script.source, *words))
+        return reply
+
+    async def _ask_changes(self, *commands: bytes, may_fail: str = "") -> list[Any]:
+        self._start_links()
+        connection = await self._changes.wait_for_connection(self._options.lookup_deadline_s)
+        replies = await connection.ask(*commands, deadline_s=self._options.apply_deadline_s)
+        error = error_in(replies)
+        if error is not None and not (may_fail and error.startswith(may_fail)):
+            raise store_error(error)
+        return replies
+
+    # ---- outbox ----
+
+    async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]:
+        (ids,) = await self._ask_changes(
+            pack_command(b"ZRANGEBYSCORE", _DUE, b"-inf", b"%d" % until, b"LIMIT", b"0", b"%d" % limit)
+        )
+        if not ids:
+            return []
+        (reports,) = await self._ask_changes(pack_command(b"HMGET", _REPORTS, *ids))
+        return [
+            _item_of(item_id, report)
+            for item_id, report in zip(ids, reports, strict=True)
+            if report is not None  # removed between the two questions
+        ]
+
+    async def _remove_from_outbox(self, items: Sequence[OutboxItem]) -> None:
+        arguments = [word for item in items for word in (item.item_id, b"%d" % item.brand)]
+        await self._run(_OUTBOX_REMOVE, [_COUNTS, _DUE, _REPORTS], arguments)
+
+    # ---- questions about the whole ----
+
+    async def watermarks(self) -> dict[int, int]:
+        (fields,) = await self._ask_changes(pack_command(b"HGETALL", _MARK))
+        return _watermarks_in(_pairs(fields))
+
+    async def stats(self) -> StoreStats:
+        fields, counted, memory = await self._ask_changes(
+            pack_command(b"HGETALL", _MARK), pack_command(b"HGETALL", _COUNTS), pack_command(b"INFO", b"memory")
+        )
+        found = _pairs(fields)
+        mark = _mark_of([found.get(field) for field in _MARK_FIELDS])
+        if mark is None:
+            raise error_of(LookupFailure.NOT_INITIALISED)
+        counts: dict[tuple[int, str], int] = {}
+        for field, number in _pairs(counted).items():
+            brand, _, what = field.decode("ascii").partition(":")
+            counts[int(brand), what] = int(number)
+        lines = dict(line.split(b":", 1) for line in memory.splitlines() if b":" in line)
+        used_bytes = int(lines[b"used_memory"]) - int(lines.get(b"used_memory_startup", b"0"))
+        return stats_of(counts, _watermarks_in(found), used_bytes, mark)
+
+    # ---- for the base ----
+
+    @property
+    def _fingerprint(self) -> bytes:
+        return self._own_fingerprint
+
+    async def _read_mark(self) -> Mark | None:
+        (fields,) = await self._ask_changes(pack_command(b"HMGET", _MARK, *_MARK_FIELDS))
+        return _mark_of(fields)
+
+    async def _create_mark(self, mark: Mark) -> Mark:
+        words = [b"%d" % mark.format, mark.generation, mark.fingerprint, b"%d" % mark.revision]
+        return _mark_of(await self._run(_CREATE_MARK, [_MARK], words)) or mark
+
+
+def _mark_of(fields: Sequence[bytes | None]) -> Mark | None:
+    """The mark in the first fields of a reply. Raises ``ValueError`` where a number is none."""
+    version, generation, fingerprint, revision = fields[: len(_MARK_FIELDS)]
+    if version is None or generation is None or fingerprint is None or revision is None:
+        return None
+    return Mark(int(version), generation, fingerprint, int(revision))
+
+
+def _item_of(item_id: bytes, report: bytes) -> OutboxItem:
+    brand, due_at = _REPORT.unpack_from(report)
+    return OutboxItem(item_id, brand, due_at, report[_REPORT.size :])
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _watermarks_in(fields: dict[bytes, bytes]) -> dict[int, int]:
+    return {int(field[len(_WATERMARK) :]): int(at) for field, at in fields.items() if field.startswith(_WATERMARK)}
