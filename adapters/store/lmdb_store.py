@@ -8,7 +8,8 @@ Tables, each a named database of one environment:
 ``meta``        ``mark``                      ``adapters.store.mark``
                 ``watermark:`` brand          seconds since 1970 UTC
                 ``count:`` brand ``:`` what   counters, kept in the transaction that changes what they count
-``outbox``      due time, item id             brand, sealed report
+``outbox``      item id                       due time, brand, sealed report
+``outbox_due``  due time, item id             nothing; the order in which reports are made
 ``taken``       message digest                expiry, keys
 ``taken_due``   expiry, message digest        nothing; shows what to forget next
 ==============  ============================  ================================================================
@@ -58,11 +59,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _DATA_FILE = "data.mdb"
-_TABLES = (b"consents", b"meta", b"outbox", b"taken", b"taken_due")
+_TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due")
 _MARK = b"mark"
 _NUMBER = struct.Struct(">Q")
 _EXPIRY = struct.Struct(">I")
-_BRAND = struct.Struct(">I")
+_REPORT = struct.Struct(">QI")
 _LOAD_RECORDS = 50_000
 _SWEEP_ITEMS = 1000
 _REPLACED_CHECK_EVERY_S = 1.0
@@ -96,7 +97,7 @@ class LmdbStore(Store):
                 max_spare_txns=4,
                 mode=0o600,
             )
-            self._consents, self._meta, self._outbox, self._taken, self._taken_due = (
+            self._consents, self._meta, self._outbox, self._outbox_due, self._taken, self._taken_due = (
                 self._env.open_db(name) for name in _TABLES
             )
             self._env.reader_check()  # a killed process must not keep old pages from being used again
@@ -238,8 +239,9 @@ class LmdbStore(Store):
         with self._changing() as (txn, mark):
             changed = self._merge_records(txn, brand, records, counts)
             for item in outbox:
-                value = _BRAND.pack(item.brand) + item.sealed
-                if txn.put(_outbox_key(item), value, overwrite=False, db=self._outbox):
+                value = _REPORT.pack(item.due_at, item.brand) + item.sealed
+                if txn.put(item.item_id, value, overwrite=False, db=self._outbox):
+                    txn.put(_NUMBER.pack(item.due_at) + item.item_id, b"", db=self._outbox_due)
                     counts[item.brand, "o"] += 1
             if watermark_at is not None and watermark_at > (self._watermark_in(txn, brand) or -1):
                 txn.put(_watermark_key(brand), _NUMBER.pack(watermark_at), db=self._meta)
@@ -327,14 +329,14 @@ class LmdbStore(Store):
 
     def _list_outbox(self, until: int, limit: int) -> list[OutboxItem]:
         items: list[OutboxItem] = []
-        with self._asking() as txn, txn.cursor(self._outbox) as cursor:
-            for key, value in cursor:
-                due_at = _NUMBER.unpack_from(key)[0]
-                if due_at > until or len(items) >= limit:
+        with self._asking() as txn, txn.cursor(self._outbox_due) as cursor:
+            for key in cursor.iternext(values=False):
+                if _NUMBER.unpack_from(key)[0] > until or len(items) >= limit:
                     break
-                items.append(
-                    OutboxItem(key[_NUMBER.size :], _BRAND.unpack_from(value)[0], due_at, value[_BRAND.size :])
-                )
+                item_id = key[_NUMBER.size :]
+                report = txn.get(item_id, b"", self._outbox)
+                due_at, brand = _REPORT.unpack_from(report)
+                items.append(OutboxItem(item_id, brand, due_at, report[_REPORT.size :]))
         return items
 
     async def _remove_from_outbox(self, items: Sequence[OutboxItem]) -> None:
@@ -344,8 +346,11 @@ class LmdbStore(Store):
         counts: Counter[tuple[int, str]] = Counter()
         with self._changing() as (txn, _):
             for item in items:
-                if txn.delete(_outbox_key(item), db=self._outbox):
-                    counts[item.brand, "o"] -= 1
+                report = txn.pop(item.item_id, self._outbox)
+                if report is not None:
+                    due_at, brand = _REPORT.unpack_from(report)
+                    txn.delete(_NUMBER.pack(due_at) + item.item_id, db=self._outbox_due)
+                    counts[brand, "o"] -= 1
             self._add_counts(txn, counts)
 
     # ---- questions about the whole ----
@@ -456,10 +461,6 @@ class _Taken:
 
 def _watermark_key(brand: int) -> bytes:
     return b"watermark:%d" % brand
-
-
-def _outbox_key(item: OutboxItem) -> bytes:
-    return _NUMBER.pack(item.due_at) + item.item_id
 
 
 def _keys_of(packed: bytes) -> list[bytes]:
