@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from gateway.configuration.problems import ConfigurationError, Problem, render_path
+from gateway.configuration.secret_sources import describe_os_error, is_open_to_others, open_to_others
 from gateway.configuration.settings import Configuration, SecretSource, SecretsSettings
-from gateway.configuration.settle import describe_os_error, is_open_to_others
 from gateway.configuration.validate import Finding
 from gateway.configuration.values import Secret
 
@@ -159,7 +159,9 @@ class _Reader:
             return None
         if current is not None and current not in keys:
             known = ", ".join(str(key_id) for key_id in sorted(keys))
-            self.findings.append(Finding(("secrets", name), "the id of one of the keys", str(current), hint=known))
+            self.findings.append(
+                Finding(("secrets", name), "the id of one of the keys", str(current), hint=f"known: {known}")
+            )
             return None
         return KeyRing(keys, max(keys) if current is None else current)
 
@@ -177,11 +179,7 @@ class _Reader:
             self._report(path, source, error)
             return None
         if is_open_to_others(source.path):
-            self.warnings.append(
-                Finding(
-                    path, "a file that only its owner can read", f'"{source.path}" open to others', hint="chmod 600"
-                )
-            )
+            self.warnings.append(open_to_others(path, source.path))
         return content
 
     def _report(self, path: tuple[str, str], source: SecretSource, error: OSError) -> None:

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from filters.business_days import HolidayDataError
 from gateway.configuration import problems
+from gateway.configuration.secret_sources import describe_os_error, is_open_to_others, open_to_others
 from gateway.configuration.settings import Certificate, Configuration
-from gateway.configuration.settle import describe_os_error, is_open_to_others
 from gateway.configuration.validate import Finding
 from gateway.holidays import load_holidays
 from gateway.opt_out.logo import LogoError, load_logo
@@ -112,7 +112,7 @@ class FileChecks:
         if content is None:
             return None
         if is_open_to_others(file):
-            self._warn(path, "a file that only its owner can read", f'"{file}" open to others', "chmod 600")
+            self.warnings.append(open_to_others(path, file))
         try:
             return load_pem_private_key(content, password=None)
         except TypeError:
@@ -127,7 +127,7 @@ class FileChecks:
         try:
             load_logo(file)
         except LogoError as error:
-            reason = str(error).removeprefix(f"logo {file}: ").removeprefix("expected ")
+            reason = str(error).removeprefix(f"logo {file}: ")
             self._find(path, "a picture that can be served", f'"{file}"', reason)
 
     def _check_holidays(self) -> None:

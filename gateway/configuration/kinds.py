@@ -123,7 +123,7 @@ def digits(count: int, expected: str, example: str) -> Kind:
         if not (value.isascii() and value.isdigit()):
             raise ValueError("")
         if len(value) != count:
-            raise ValueError(f"it has {len(value)} digits")
+            raise ValueError(f"it has {len(value)} digit{'' if len(value) == 1 else 's'}")
         return value
 
     return Kind(expected, f'"{example}"', parse)
@@ -297,6 +297,10 @@ def parse_password_hash(text: str) -> str:
     return text
 
 
+# The digest is all zeros: whoever leaves the example in place has let nobody in.
+_EXAMPLE_HASH = "$argon2id$v=19$m=65536,t=3,p=4$bWFkZS11cC1zYWx0LTAwMQ$" + 43 * "A"
+
+
 def password_hash() -> Kind:
     """An Argon2 hash, written out or named by an environment variable."""
     reference = from_environment()
@@ -306,7 +310,7 @@ def password_hash() -> Kind:
 
     return Kind(
         "an Argon2 hash, or the environment variable that holds it",
-        '"$argon2id$v=19$m=65536,t=3,p=4$…$…"',
+        f'"{_EXAMPLE_HASH}"',
         _of_text(parse),
         shows_value=False,
     )

@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from gateway.configuration import problems
+from gateway.configuration.advice import find_advice
 from gateway.configuration.positions import find_line, find_lines
 from gateway.configuration.problems import ConfigurationError, Problem, render_path
 from gateway.configuration.rules import find_broken_rules
+from gateway.configuration.secret_sources import SecretSources, describe_os_error
 from gateway.configuration.settings import Configuration
-from gateway.configuration.settle import Settling, describe_os_error
+from gateway.configuration.settle import settle
 from gateway.configuration.validate import Finding, validate
 
 MOST_FILE_BYTES = 4 * 1024 * 1024
 
 _SYNTAX_PLACE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
+
+
+# The parser shows a dotted key as Python's tuple of its parts.
+_KEY_TUPLE = re.compile(r"\((?:'[^']*'(?:, |,)?)+\)")
+_KEY = re.compile(r"'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +68,17 @@ def load_configuration(path: Path | str, environment: Mapping[str, str] | None =
 def settle_file(file: ParsedFile, environment: Mapping[str, str]) -> Configuration:
     """Judge the settings, then the rules between them, and make the values the program uses."""
     validated = validate(file.data)
-    findings = list(validated.findings)
-    if validated.document is None:
-        raise ConfigurationError(file.locate(findings))
-    settling = Settling(file.path, environment)
-    configuration = settling.settle(validated.document)
-    findings += validated.keep_heard([*find_broken_rules(validated.document), *settling.findings])
-    if findings:
-        raise ConfigurationError(file.locate(findings))
-    return dataclasses.replace(configuration, warnings=tuple(file.locate(settling.warnings)))
+    document = validated.document
+    if document is None:
+        raise ConfigurationError(file.locate(validated.findings))
+    sources = SecretSources(file.path.absolute().parent, environment)
+    sources.read(document)
+    between = validated.keep_heard([*find_broken_rules(document), *sources.findings])
+    if validated.findings or between:
+        raise ConfigurationError(file.locate([*validated.findings, *between]))
+    configuration = settle(document, file.path, sources.values)
+    warnings = file.locate([*find_advice(document), *sources.warnings])
+    return dataclasses.replace(configuration, warnings=tuple(warnings))
 
 
 def parse_file(path: Path) -> ParsedFile:
@@ -106,7 +115,7 @@ def _explain_syntax(name: str, text: str, message: str) -> Problem:
     """The parser's sentence without the place, which has its own field. It never quotes a value."""
     line, hint = text.count("\n") + 1, ""
     if match := _SYNTAX_PLACE.search(message):
-        message = message[: match.start()]
+        message = _KEY_TUPLE.sub(lambda keys: ".".join(_KEY.findall(keys[0])), message[: match.start()])
         if match[1]:
             line, hint = int(match[1]), f"near column {match[2]}"
     if text.startswith("\ufeff"):

@@ -20,6 +20,8 @@ EXAMPLE_FILE = _ROOT / "config" / "izinkapi.example.toml"
 REFERENCE_FILE = _ROOT / "docs" / "configuration.md"
 
 _COLUMNS = 112
+# A long default is not said twice: the setting itself follows.
+_LONG_DEFAULT = 40
 
 _EXAMPLE_HEAD = """\
 # İzinKapı's configuration: every setting with its purpose, its form, its default and an example.
@@ -47,8 +49,8 @@ is expected and what was found; `--print` shows what is in force. A file to star
 * **Times** have a unit: `"200ms"`, `"90s"`, `"5m"`, `"24h"`, `"7d"`. **Sizes** too: `"64 KiB"`, `"50 MiB"`, `"1 GB"`.
 * **Addresses** are a host and a port: `"127.0.0.1:2525"`, `"[::1]:2525"`.
 * **Relative paths** start at the folder of the configuration file.
-* **Secrets do not stand in the file.** A setting ending in `_file` names a file whose first line is the secret; the same
-  setting without `_file` names an environment variable, as `"env:NAME"`. Only hashes of clients' passwords may be
+* **Secrets do not stand in the file.** A setting ending in `_file` names a file whose first line is the secret; the
+  same setting without `_file` names an environment variable, as `"env:NAME"`. Only hashes of clients' passwords may be
   written out. Whatever prints the configuration masks them.
 * **Unknown settings are refused**, with the nearest known name.
 """
@@ -84,13 +86,15 @@ def _example_table(table: Table, path: tuple[str, ...], settings: list[Setting])
 
 
 def _example_setting(setting: Setting) -> str:
-    form = setting.expected[0].upper() + setting.expected[1:]
+    first_word, _, rest = setting.expected.partition(" ")
+    form = f"{first_word.capitalize() if first_word.isalpha() else first_word} {rest}"
     if setting.is_required:
         form += ". Required."
     elif setting.default is None:
         form += ". Not set by default."
     else:
-        form += f". Default: {render_value(setting.default)}."
+        default = render_value(setting.default)
+        form += "." if len(default) > _LONG_DEFAULT and not setting.given else f". Default: {default}."
         if setting.example and setting.example != setting.given:
             form += f" Example: {setting.example}"
     return _comment(setting.purpose) + _comment(form) + _example_line(setting) + "\n"

@@ -136,7 +136,7 @@ def brands_have_an_identity(document: Document) -> Iterator[Finding]:
                 (*path, "trader_id"),
                 "the 11 digits of the T.C. number that goes with trader_name",
                 "nothing",
-                '"10000000146"',
+                '"12345678901"',
             )
         elif brand.trader_id and not brand.trader_name:
             yield Finding((*path, "trader_name"), "the name that goes with trader_id", "nothing", '"Ayşe Örnek"')

@@ -1,4 +1,4 @@
-"""From the typed document to the values the program uses: names resolved, secrets read, units unified."""
+"""From the typed document to the values the program uses: paths resolved, secrets put in, units unified."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration import problems
 from gateway.configuration.describe import describe_document
 from gateway.configuration.document import Document
-from gateway.configuration.kinds import parse_password_hash
 from gateway.configuration.sections.brands import BrandSection
 from gateway.configuration.sections.clients import ClientSection
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
@@ -43,28 +42,24 @@ from gateway.configuration.settings import (
     StoreSettings,
     TagSettings,
 )
-from gateway.configuration.validate import Finding
 from gateway.configuration.values import Duration, Secret
-
-MOST_SECRET_BYTES = 64 * 1024
-"""A file larger than this is not a secret but a mistake."""
 
 SHIPPED_HOLIDAYS = Path(__file__).resolve().parents[2] / "config" / "holidays-tr.toml"
 
 
-class Settling:
-    """One run over a document. ``findings`` and ``warnings`` are what came up on the way."""
+def settle(document: Document, file: Path, secrets: Mapping[problems.Path, Secret]) -> Configuration:
+    """The configuration. ``document`` breaks no rule and all its secrets were read; paths start at the folder of
+    ``file``."""
+    return _Settling(file, secrets).settle(document)
 
-    def __init__(self, file: Path, environment: Mapping[str, str]) -> None:
-        self.findings: list[Finding] = []
-        self.warnings: list[Finding] = []
+
+class _Settling:
+    def __init__(self, file: Path, secrets: Mapping[problems.Path, Secret]) -> None:
         self._file = file
         self._folder = file.absolute().parent
-        self._environment = environment
+        self._secrets = secrets
 
     def settle(self, document: Document) -> Configuration:
-        """The configuration; only good for use if ``findings`` stayed empty."""
-        self._add_warnings(document)
         store, listeners = document.store, document.listeners
         return Configuration(
             file=self._file,
@@ -75,7 +70,7 @@ class Settling:
                 url=store.url,
                 path=self._resolve_optional(store.url.path),
                 username=store.username,
-                password=self._secret(("store", "password"), store.password, store.password_file),
+                password=self._secrets.get(("store", "password")),
                 verify=store.verify,
                 ca_file=self._resolve_optional(store.ca_file),
                 lookup_timeout_s=store.lookup_timeout.seconds,
@@ -85,8 +80,8 @@ class Settling:
                 journal_days=store.journal_days,
                 state_directory=self._resolve(store.state_directory),
             ),
-            secrets=self._secrets(document),
-            brands=tuple(self._brand(document, n, brand) for n, brand in enumerate(document.brands)),
+            secrets=self._installation_secrets(document),
+            brands=tuple(self._brand(document, brand) for brand in document.brands),
             clients=tuple(self._client(n, client) for n, client in enumerate(document.clients)),
             tags=_tags(document),
             smtp_upstreams=tuple(self._upstream(n, upstream) for n, upstream in enumerate(document.upstreams.smtp)),
@@ -144,28 +139,25 @@ class Settling:
 
     # -- parts ----------------------------------------------------------------------------------------------------
 
-    def _secrets(self, document: Document) -> SecretsSettings:
+    def _installation_secrets(self, document: Document) -> SecretsSettings:
         section = document.secrets
         directory = self._resolve(section.directory)
 
-        def source(name: str, file: str, reference: str | None, path: PurePosixPath | None) -> SecretSource:
-            value = None if reference is None else self._from_environment(("secrets", name), reference)
-            if path is not None and not self._resolve(path).is_file():
-                # Creating it there would hide a wrong path, and links already sent would stop working.
-                self.findings.append(_unreadable(("secrets", f"{name}_file"), path, "there is no such file"))
-            return SecretSource(value, self._resolve(path) if path else directory / file, path is None)
+        def source(name: str, default_file: str, path: PurePosixPath | None) -> SecretSource:
+            file = self._resolve(path) if path is not None else directory / default_file
+            return SecretSource(self._secrets.get(("secrets", name)), file, may_be_created=path is None)
 
         return SecretsSettings(
             directory=directory,
-            index_secret=source("index_secret", "index.key", section.index_secret, section.index_secret_file),
-            token_keys=source("token_keys", "token.keys", section.token_keys, section.token_keys_file),
+            index_secret=source("index_secret", "index.key", section.index_secret_file),
+            token_keys=source("token_keys", "token.keys", section.token_keys_file),
             current_token_key=section.current_token_key,
-            outbox_keys=source("outbox_keys", "outbox.keys", section.outbox_keys, section.outbox_keys_file),
+            outbox_keys=source("outbox_keys", "outbox.keys", section.outbox_keys_file),
             current_outbox_key=section.current_outbox_key,
-            evidence_key=source("evidence_key", "evidence.pem", None, section.evidence_key_file),
+            evidence_key=source("evidence_key", "evidence.pem", section.evidence_key_file),
         )
 
-    def _brand(self, document: Document, number: int, section: BrandSection) -> BrandSettings:
+    def _brand(self, document: Document, section: BrandSection) -> BrandSettings:
         dkim, sms = section.dkim, section.sms_opt_out
         return BrandSettings(
             brand=Brand(
@@ -203,7 +195,7 @@ class Settling:
             ),
             networks=section.networks,
             username=section.username,
-            password_hash=self._password_hash(("clients", number), section),
+            password_hash=self._secrets.get(("clients", number, "password_hash")),
             sender_classes=dict(section.sender_classes),
         )
 
@@ -218,7 +210,7 @@ class Settling:
             ca_file=self._resolve_optional(section.ca_file),
             server_name=section.server_name,
             username=section.username,
-            password=self._secret(("upstreams", "smtp", number, "password"), section.password, section.password_file),
+            password=self._secrets.get(("upstreams", "smtp", number, "password")),
             allows_clear_login=section.auth_without_tls or all(address.is_loopback for address in addresses),
             connections=section.connections,
             queue=section.queue,
@@ -264,12 +256,7 @@ class Settling:
         section = document.registry
         if section is None:
             return None
-        before = len(self.findings)
-        password = self._secret(("registry", "password"), section.password, section.password_file)
-        # Mail is decided from the store alone; a registry that cannot be asked is no reason not to start.
-        self.warnings += self.findings[before:]
-        del self.findings[before:]
-        return RegistrySettings(section.base_url, section.username, password)
+        return RegistrySettings(section.base_url, section.username, self._secrets.get(("registry", "password")))
 
     def _certificate(
         self, section: SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection
@@ -278,130 +265,11 @@ class Settling:
             return None
         return Certificate(self._resolve(section.certificate_file), self._resolve(section.private_key_file))
 
-    # -- secrets and paths ----------------------------------------------------------------------------------------
-
-    def _secret(self, path: problems.Path, reference: str | None, file: PurePosixPath | None) -> Secret | None:
-        if reference is not None:
-            return self._from_environment(path, reference)
-        return self._from_file((*path[:-1], f"{path[-1]}_file"), file) if file is not None else None
-
-    def _password_hash(self, path: problems.Path, section: ClientSection) -> Secret | None:
-        value = section.password_hash
-        if value is not None and not value.startswith("env:"):
-            return Secret(value.encode())
-        where = (*path, "password_hash" if value is not None else "password_hash_file")
-        secret = self._secret((*path, "password_hash"), value, section.password_hash_file)
-        if secret is not None:
-            try:
-                parse_password_hash(secret.reveal_text())
-            except ValueError as error:
-                self.findings.append(Finding(where, "an Argon2 hash there", "something else", hint=str(error)))
-                return None
-        return secret
-
-    def _from_environment(self, path: problems.Path, reference: str) -> Secret | None:
-        name = reference.removeprefix("env:")
-        value = self._environment.get(name)
-        if not value:
-            found = "it is not set" if value is None else "it is empty"
-            self.findings.append(Finding(path, f"a value in the environment variable {name}", found))
-            return None
-        try:
-            return Secret(value.encode())
-        except UnicodeEncodeError:
-            self.findings.append(Finding(path, f"UTF-8 in the environment variable {name}", "other bytes"))
-            return None
-
-    def _from_file(self, path: problems.Path, file: PurePosixPath) -> Secret | None:
-        """The first line of the file, without its end."""
-        place = self._resolve(file)
-        try:
-            with place.open("rb") as stream:
-                first_line = stream.readline(MOST_SECRET_BYTES + 1).rstrip(b"\r\n")
-        except OSError as error:
-            self.findings.append(_unreadable(path, file, describe_os_error(error)))
-            return None
-        if not first_line or len(first_line) > MOST_SECRET_BYTES:
-            self.findings.append(
-                Finding(
-                    path, "a secret in the first line of the file", "an empty line" if not first_line else "too much"
-                )
-            )
-            return None
-        try:
-            first_line.decode()
-        except UnicodeDecodeError:
-            self.findings.append(Finding(path, "UTF-8 in the first line of the file", "other bytes"))
-            return None
-        if is_open_to_others(place):
-            self.warnings.append(
-                Finding(path, "a file that only its owner can read", f'"{file}" open to others', hint="chmod 600")
-            )
-        return Secret(first_line)
-
     def _resolve(self, path: PurePosixPath) -> Path:
         return self._folder / path
 
     def _resolve_optional(self, path: PurePosixPath | None) -> Path | None:
         return None if path is None else self._resolve(path)
-
-    # -- warnings -------------------------------------------------------------------------------------------------
-
-    def _add_warnings(self, document: Document) -> None:
-        """What is lawful to write and probably not meant."""
-        listeners = document.listeners
-        for n, brand in enumerate(document.brands):
-            if not brand.contact:
-                self.warnings.append(
-                    Finding(
-                        ("brands", n, "contact"),
-                        "a contact that recipients can reach",
-                        "nothing",
-                        '"iletisim@shop.example"',
-                        "the law asks for one in every commercial message (6563, 7/2)",
-                    )
-                )
-            if brand.opt_out_mail_domain and not listeners.opt_out_mail:
-                self.warnings.append(
-                    Finding(
-                        ("brands", n, "opt_out_mail_domain"),
-                        "a listener for its mail",
-                        "none",
-                        "[[listeners.opt_out_mail]]",
-                        "unless another machine has it",
-                    )
-                )
-        if document.brands and not any(http.opt_out_pages for http in listeners.http):
-            self.warnings.append(
-                Finding(
-                    ("listeners", "http"),
-                    "a listener for the opt-out pages",
-                    "none",
-                    "[[listeners.http]]",
-                    "unless another machine has it",
-                )
-            )
-        ip = document.admin.address.ip
-        if ip is not None and (ip.is_global or ip.is_unspecified):
-            self.warnings.append(
-                Finding(
-                    ("admin", "address"),
-                    "an address that only operators reach",
-                    f'"{document.admin.address}"',
-                    '"127.0.0.1:9025"',
-                    "it asks for no login",
-                )
-            )
-        for n, upstream in enumerate(document.upstreams.smtp):
-            if not upstream.verify:
-                self.warnings.append(
-                    Finding(
-                        ("upstreams", "smtp", n, "verify"),
-                        "true",
-                        "false",
-                        hint="anyone on the way can pretend to be the relay",
-                    )
-                )
 
 
 def find_hostname() -> str:
@@ -412,29 +280,6 @@ def find_hostname() -> str:
 def count_cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def is_open_to_others(path: Path) -> bool:
-    """Whether the group or everybody may read or write the file."""
-    try:
-        return bool(path.stat().st_mode & 0o077)
-    except OSError:
-        return False
-
-
-def describe_os_error(error: OSError) -> str:
-    """Why a file could not be used, without its name."""
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, PermissionError):
-        return "it may not be read"
-    if isinstance(error, IsADirectoryError):
-        return "it is a folder"
-    return (error.strerror or type(error).__name__).lower()
-
-
-def _unreadable(path: problems.Path, file: PurePosixPath, reason: str) -> Finding:
-    return Finding(path, "a file that can be read", f'"{file}"', hint=reason)
 
 
 def _policy(document: Document, brand: BrandSection | None = None) -> Policy:

@@ -23,6 +23,8 @@ from gateway.configuration.schema import Setting, Shape, Table, find_entry, read
 # A stand-in for a table may itself lack what is required in it; nothing nests deeper than this.
 _MENDING_ROUNDS = 4
 
+_ALIKE, _ALMOST_EQUAL = 0.6, 0.85
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -104,16 +106,18 @@ def _explain_table(table: Table, path: Path, raw: object, *, is_missing: bool) -
 
 def _suggest(path: Path) -> str:
     """The nearest name that may stand there, or where a setting of this very name belongs."""
-    if nearest := _find_nearest(path):
+    name = str(path[-1])
+    elsewhere = sorted({_render_table(place[:-1]) for place, setting in walk() if setting.name == name})
+    # A right name in the wrong place is likelier than a name that is only alike.
+    if nearest := _find_nearest(path, _ALMOST_EQUAL if elsewhere else _ALIKE):
         return f'did you mean "{nearest}"?'
-    elsewhere = sorted({_render_table(place[:-1]) for place, setting in walk() if setting.name == path[-1]})
     if elsewhere:
         return f"it belongs in {' or '.join(elsewhere[:3])}"
     return f"known here: {', '.join(_known_beside(path))}"
 
 
-def _find_nearest(path: Path) -> str | None:
-    return next(iter(get_close_matches(str(path[-1]), _known_beside(path), n=1, cutoff=0.6)), None)
+def _find_nearest(path: Path, cutoff: float) -> str | None:
+    return next(iter(get_close_matches(str(path[-1]), _known_beside(path), n=1, cutoff=cutoff)), None)
 
 
 def _known_beside(path: Path) -> list[str]:
@@ -137,7 +141,7 @@ def _mend(data: dict[str, Any], kind: str, loc: Path) -> list[Path]:
     entry = find_entry(path)
     if kind == "extra_forbidden":
         around.pop(last, None)
-        nearest = _find_nearest(path)
+        nearest = _find_nearest(path, _ALIKE)
         return [path, (*path[:-1], nearest)] if nearest else [path]
     if loc[-1] == "[key]":
         around.pop(last, None)

@@ -89,7 +89,7 @@ class BrandSection(Section):
     trader_name: Annotated[str, kinds.text(150, "Ayşe Örnek", may_be_empty=True)] = setting(
         "", "Name and surname of a tradesman, instead of title and mersis."
     )
-    trader_id: Annotated[str, kinds.digits(11, "the 11 digits of a T.C. identity number", "10000000146")] | None = (
+    trader_id: Annotated[str, kinds.digits(11, "the 11 digits of a T.C. identity number", "12345678901")] | None = (
         setting(None, "T.C. identity number of a tradesman.")
     )
     contact: Annotated[str, kinds.text(200, "iletisim@shop.example", may_be_empty=True)] = setting(
