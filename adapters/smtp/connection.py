@@ -1,0 +1,303 @@
+"""One dialogue on one socket, with its deadlines. Callbacks only; a task just for the TLS handshake after STARTTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
+
+from adapters.smtp.commands import PIECE_BYTES, iterate_stuffed, stuff_dots
+from adapters.smtp.dialogue import Broken, ContentWanted, Dialogue, Event, Finished, Opened, Phase, TlsWanted
+from adapters.smtp.extensions import Extensions
+from adapters.smtp.outcomes import Fault
+from adapters.smtp.settings import UpstreamSettings
+from filters.envelope import RecipientOutcome
+from filters.exchange import OutgoingMail
+
+if TYPE_CHECKING:
+    from adapters.smtp.pool import Host
+
+
+class Job:
+    """One message on its way: what ``relay`` was given, and how often it was tried."""
+
+    __slots__ = ("attempts", "done", "expires_at", "mail")
+
+    def __init__(self, mail: OutgoingMail, done: Callable[[Sequence[RecipientOutcome]], None]) -> None:
+        self.mail = mail
+        self.done = done
+        self.attempts = 0
+        self.expires_at = 0.0
+
+
+class ConnectionOwner(Protocol):
+    """Whom a connection tells what happened to it. None of these raises."""
+
+    def connection_made(self, connection: UpstreamConnection) -> None:
+        """The socket is there; nothing is known of the server yet."""
+
+    def connection_opened(self, connection: UpstreamConnection, extensions: Extensions) -> None:
+        """Greeting, TLS and AUTH succeeded."""
+
+    def connection_ready(self, connection: UpstreamConnection) -> None:
+        """The next job may be started."""
+
+    def job_finished(self, connection: UpstreamConnection, job: Job, finished: Finished) -> None:
+        """A transaction is over; called after ``connection_ready`` where both are due."""
+
+    def connection_over(self, connection: UpstreamConnection, fault: Fault) -> None:
+        """The connection must not be used any more; called once, before ``job_finished`` where both are due."""
+
+    def connection_gone(self, connection: UpstreamConnection) -> None:
+        """The socket is closed; the last call."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """The protocol object of one upstream connection.
+
+    ``deadline`` is the loop time at which patience ends, infinity while nothing is awaited; the owner's sweep calls
+    ``sweep``. ``opened_at``, ``used_at`` (last message) and ``heard_at`` (last command, NOOP too) are loop times.
+    """
+
+    def __init__(
+        self,
+        owner: ConnectionOwner,
+        host: Host,
+        settings: UpstreamSettings,
+        tls_context: ssl.SSLContext | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.host = host
+        self.dialogue = Dialogue(settings)
+        self.transactions = 0
+        self.opened_at = self.used_at = self.heard_at = loop.time()
+        self.deadline = self.opened_at + settings.timeouts.greeting_s
+        self.is_open = False
+        self.is_over = False
+        self._owner = owner
+        self._settings = settings
+        self._timeouts = settings.timeouts
+        self._tls_context = tls_context
+        self._loop = loop
+        self._now = loop.time
+        self._transport: asyncio.Transport | None = None
+        self._job: Job | None = None
+        self._pieces: Iterator[bytes] | None = None
+        self._is_pumping = False
+        self._is_paused = False
+        self._unsent_bytes = 0
+        self._replies_seen = 0
+        self._upgrade: asyncio.Task[None] | None = None
+
+    # what the owner asks
+
+    def start(self, job: Job) -> Finished | None:
+        """Send a message; only when the dialogue is READY. ``Finished`` if it could not even be begun."""
+        finished = self.dialogue.begin(job.mail)
+        if finished is not None:
+            return finished
+        self._job = job
+        job.attempts += 1
+        self.transactions += 1
+        self.used_at = self.heard_at = now = self._now()
+        self.deadline = now + self._timeouts.command_s
+        self._flush()
+        return None
+
+    def noop(self) -> None:
+        """Keep the connection warm; it becomes ready again when the server has answered."""
+        self.dialogue.noop()
+        self.heard_at = now = self._now()
+        self.deadline = now + self._timeouts.command_s
+        self._flush()
+
+    def quit(self) -> None:
+        """Leave politely; the socket closes when the server has answered or patience ends."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self.dialogue.quit()
+        self.deadline = self._now() + self._timeouts.quit_s
+        self._flush()
+        self._owner.connection_over(self, Fault.SHUT_DOWN)
+
+    def sweep(self, now: float) -> None:
+        """Give up if patience ended; a slow but moving transfer of content gets more time for each step."""
+        if now < self.deadline:
+            return
+        if self._is_paused and self._transport is not None:
+            unsent_bytes = self._transport.get_write_buffer_size()
+            if unsent_bytes != self._unsent_bytes:
+                self._unsent_bytes = unsent_bytes
+                self.deadline = now + self._timeouts.data_block_s
+                return
+        self.cut(Fault.TIMED_OUT)
+
+    def cut(self, fault: Fault) -> None:
+        """Close at once and report the transaction under way; does nothing the second time."""
+        if not self.is_over:
+            self.is_over = True
+            # Paused after the last piece: its tail, so the final dot, is still in our buffer and will not leave it.
+            finished = self.dialogue.abandon(fault, has_dot_left=not self._is_paused)
+            self._owner.connection_over(self, fault)
+            self._report(finished)
+        self.deadline = math.inf
+        if self._upgrade is not None:
+            self._upgrade.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # what the loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._adopt(cast(asyncio.Transport, transport))  # uvloop's are none by inheritance
+        self._owner.connection_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_over and self.dialogue.phase is not Phase.QUIT:
+            return
+        self._handle(self.dialogue.receive(data))
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        if self._pieces is not None:
+            self._pump()
+        elif self.dialogue.phase is Phase.CONTENT:
+            self.deadline = self._now() + self._timeouts.after_dot_s
+
+    def eof_received(self) -> None:
+        # Nothing can come any more, so no message may be given to it between now and `connection_lost`.
+        self.cut(Fault.LOST)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.cut(Fault.LOST)
+        self._owner.connection_gone(self)
+
+    # inside
+
+    def _adopt(self, transport: asyncio.Transport) -> None:
+        # High-water mark as low as it goes: `pause_writing` then means "something of ours has not left yet". A TLS
+        # transport counts a full buffer at the mark itself, so 0 would pause it for good.
+        transport.set_write_buffer_limits(high=1 if transport.get_extra_info("ssl_object") else 0)
+        self._is_paused = False
+        self._transport = transport
+
+    def _flush(self) -> None:
+        output = self.dialogue.output
+        if output and self._transport is not None:
+            self._transport.writelines(output)
+            self.dialogue.output = []
+
+    def _handle(self, events: list[Event]) -> None:
+        dialogue = self.dialogue
+        if dialogue.output:
+            self._flush()
+        finished: Finished | None = None
+        broken: Fault | None = None
+        for event in events:
+            kind = type(event)
+            if kind is ContentWanted:
+                self._write_content()
+                return
+            if isinstance(event, Finished):
+                finished = event
+            elif isinstance(event, Broken):
+                broken = event.fault
+            elif isinstance(event, Opened):
+                self.is_open = True
+                self.opened_at = self.used_at = self.heard_at = self._now()
+                self._owner.connection_opened(self, event.extensions)
+            elif isinstance(event, TlsWanted):
+                self._upgrade = self._loop.create_task(self._start_tls(), name="upstream STARTTLS")
+        if broken is not None:
+            if not self.is_over:
+                self.is_over = True
+                self._owner.connection_over(self, broken)
+            self._report(finished)
+            self.cut(broken)
+            return
+        if dialogue.phase is Phase.READY:
+            job, self._job = self._job, None
+            self.deadline = math.inf
+            self._owner.connection_ready(self)
+            if finished is not None and job is not None:
+                self._owner.job_finished(self, job, finished)
+            return
+        self._report(finished)
+        if dialogue.replies_seen != self._replies_seen and not self.is_over:
+            # Only whole replies buy time: a server that sends a byte now and then gets none.
+            self._replies_seen = dialogue.replies_seen
+            if dialogue.phase is not Phase.CONTENT:
+                self.deadline = self._now() + self._timeouts.command_s
+
+    def _report(self, finished: Finished | None) -> None:
+        job = self._job
+        if finished is not None and job is not None:
+            self._job = None
+            self._owner.job_finished(self, job, finished)
+
+    def _write_content(self) -> None:
+        assert self._job is not None
+        assert self._transport is not None
+        content = self._job.mail.content
+        timeouts = self._timeouts
+        if len(content) > PIECE_BYTES:
+            self.deadline = self._now() + timeouts.data_block_s
+            self._pieces = iterate_stuffed(content)
+            self._pump()
+            return
+        self._unsent_bytes = 0
+        self.dialogue.content_written()
+        self._transport.writelines(stuff_dots(content))
+        self.deadline = self._now() + (timeouts.data_block_s if self._is_paused else timeouts.after_dot_s)
+
+    def _pump(self) -> None:
+        """Write pieces until the transport's buffer fills; a resumption inside a write begins no second round."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            while self._pieces is not None and not self._is_paused and not self.is_over:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    self._pieces = None
+                    break
+                assert self._transport is not None
+                self._transport.write(piece)
+                self.deadline = self._now() + self._timeouts.data_block_s
+        finally:
+            self._is_pumping = False
+        if self._pieces is None and not self.is_over:
+            self.dialogue.content_written()
+            if not self._is_paused:
+                self.deadline = self._now() + self._timeouts.after_dot_s
+
+    async def _start_tls(self) -> None:
+        assert self._transport is not None
+        assert self._tls_context is not None
+        transport: asyncio.Transport | None = None
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                self._tls_context,
+                server_hostname=self._settings.tls_name or self.host.address[0],
+                ssl_handshake_timeout=self._timeouts.command_s,
+            )
+        except OSError:  # every TLS and certificate error is one
+            transport = None
+        finally:
+            self._upgrade = None
+        if transport is None or self.is_over:
+            self.cut(Fault.TLS_FAILED)
+            return
+        self._adopt(transport)
+        self.deadline = self._now() + self._timeouts.command_s
+        self.dialogue.tls_started()
+        self._flush()
