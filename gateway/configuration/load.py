@@ -22,6 +22,8 @@ from gateway.configuration.settle import settle
 from gateway.configuration.validate import Finding, validate
 
 MOST_FILE_BYTES = 4 * 1024 * 1024
+MOST_DEPTH = 20
+"""Tables and lists within each other; no setting is deeper than six."""
 
 _SYNTAX_PLACE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
 
@@ -107,8 +109,27 @@ def parse_file(path: Path) -> ParsedFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([_explain_syntax(name, text, str(error))]) from None
     except RecursionError:
-        raise ConfigurationError([Problem(name, 0, "", "TOML", "lists or tables nested too deeply")]) from None
+        raise _too_deep(name) from None
+    if _find_depth(data) > MOST_DEPTH:
+        raise _too_deep(name)
     return ParsedFile(path, data, find_lines(text))
+
+
+def _too_deep(name: str) -> ConfigurationError:
+    return ConfigurationError([Problem(name, 0, "", f"tables and lists nested at most {MOST_DEPTH} deep", "deeper
+    ones")])
+
+
+def _find_depth(data: object) -> int:
+    """How deep tables and lists are nested, without recursion: the data may be deeper than the stack."""
+    depth, level = 0, [data]
+    while level:
+        depth += 1
+        inner: list[object] = []
+        for item in level:
+            inner += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        level = inner
+    return depth
 
 
 def _explain_syntax(name: str, text: str, message: str) -> Problem:

@@ -53,6 +53,8 @@ class Setting:
         """An example in TOML for the whole setting."""
         if self.example or self.given:
             return self.example or self.given
+        if self.key_kind is not None:
+            return f"{{ {self.key_kind.example} = {self.kind.example} }}"
         return f"[{self.kind.example}]" if self.shape is Shape.LIST else self.kind.example
 
 

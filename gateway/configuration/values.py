@@ -37,6 +37,7 @@ _BYTES = {
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|MB|GB|KiB|MiB|GiB)", re.ASCII)
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
@@ -101,9 +102,13 @@ class Endpoint:
             raise ValueError("the port is not a number from 1 to 65535")
         if host.startswith("[") and host.endswith("]"):
             try:
-                return cls(str(ipaddress.IPv6Address(host[1:-1])), int(port))
+                address = ipaddress.IPv6Address(host[1:-1])
             except ValueError:
                 raise ValueError("what stands in the brackets is not an IPv6 address") from None
+            if address.scope_id is not None:
+                # The name of an interface is another on the next machine.
+                raise ValueError("an address with a zone is not supported")
+            return cls(str(address), int(port))
         if ":" in host:
             raise ValueError("an IPv6 address goes in brackets")
         return cls(parse_host(host), int(port))
@@ -177,9 +182,9 @@ def parse_host(text: str) -> str:
         pass
     if not text or len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
         raise ValueError("the host is neither a name nor an IP address")
-    if text.rpartition(".")[2].isdigit():
-        # "127.0.0.256" and "10.1" would be sent to the resolver, which reads some of them as other addresses.
-        raise ValueError("the host looks like an IPv4 address and is not one")
+    if _NUMBER.fullmatch(text.rpartition(".")[2]):
+        # "127.0.0.256", "10.1" and "0x7f000001" would be sent to the resolver, which reads some of them as other
+        addresses. raise ValueError("the host looks like an IPv4 address and is not one")
     return text.lower()
 
 

@@ -10,8 +10,8 @@ from gateway.configuration import kinds
 from gateway.configuration.section import REQUIRED, PrivateKeyFile, Section, YesNo, setting
 from gateway.configuration.values import Duration
 
-MOST_BRAND_CODE = 2**32 - 1
-"""Opt-out tokens carry the brand in four bytes."""
+MOST_BRAND_CODE = 2**40 - 1
+"""Opt-out tokens carry the brand in five bytes."""
 
 
 class FooterLanguage(StrEnum):
