@@ -116,8 +116,7 @@ def parse_file(path: Path) -> ParsedFile:
 
 
 def _too_deep(name: str) -> ConfigurationError:
-    return ConfigurationError([Problem(name, 0, "", f"tables and lists nested at most {MOST_DEPTH} deep", "deeper
-    ones")])
+    return ConfigurationError([Problem(name, 0, "", f"tables and lists nested at most {MOST_DEPTH} deep", "deeper")])
 
 
 def _find_depth(data: object) -> int:

@@ -183,8 +183,8 @@ def parse_host(text: str) -> str:
     if not text or len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
         raise ValueError("the host is neither a name nor an IP address")
     if _NUMBER.fullmatch(text.rpartition(".")[2]):
-        # "127.0.0.256", "10.1" and "0x7f000001" would be sent to the resolver, which reads some of them as other
-        addresses. raise ValueError("the host looks like an IPv4 address and is not one")
+        # "127.0.0.256", "10.1" and "0x7f000001" would go to the resolver, which reads some of them as other addresses.
+        raise ValueError("the host looks like an IPv4 address and is not one")
     return text.lower()
 
 
