@@ -66,7 +66,8 @@ _EXPIRY = struct.Struct(">I")
 _REPORT = struct.Struct(">QI")
 _LOAD_RECORDS = 50_000
 _SWEEP_ITEMS = 1000
-_REPLACED_CHECK_EVERY_S = 1.0
+_CHECK_EVERY_S = 1.0
+_NOBODY: frozenset[bytes] = frozenset()
 
 
 class LmdbStore(Store):
@@ -111,12 +112,10 @@ class LmdbStore(Store):
         self._taken_waiting: SimpleQueue[_Taken] = SimpleQueue()
         # What was read under a transaction id stays true as long as the id does.
         self._read_under = -1
-        self._failure: LookupFailure | None = None
         self._revision = 0
         self._has_taken = False
         self._watermarks: dict[int, int | None] = {}
-        self._inode_checked_at = time.monotonic()
-        self._is_replaced = False
+        self._check_at = 0.0
 
     # ---- life ----
 
@@ -132,7 +131,6 @@ class LmdbStore(Store):
         failure: LookupFailure | None
         try:
             with self._env.begin() as txn:
-                self._read_under = -1
                 failure = self._check(txn)
         except (lmdb.Error, StoreError):
             failure = LookupFailure.BROKEN
@@ -150,47 +148,43 @@ class LmdbStore(Store):
         done: Callable[[Lookup | LookupFailure], None],
     ) -> None:
         answer: Lookup | LookupFailure
+        if self._is_closed:
+            done(LookupFailure.UNREACHABLE)
+            return
         try:
-            answer = self._read(brand, keys, message_digest)
+            txn = self._env.begin(self._consents)
+            try:
+                failure = None
+                # What _check found holds as long as the transaction id stands.
+                if txn.id() != self._read_under or time.monotonic() >= self._check_at:
+                    failure = self._check(txn)
+                if failure is not None:
+                    answer = failure
+                else:
+                    taken = _NOBODY
+                    if message_digest is not None and self._has_taken:
+                        taken = self._taken_in(txn, message_digest)
+                    if brand not in self._watermarks:
+                        self._watermarks[brand] = self._watermark_in(txn, brand)
+                    answer = Lookup(list(map(txn.get, keys)), self._watermarks[brand], self._revision, taken)
+            finally:
+                txn.abort()
         except (lmdb.Error, StoreError, struct.error):
             answer = LookupFailure.BROKEN
         done(answer)
 
-    def _read(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None) -> Lookup | LookupFailure:
-        if self._is_closed:
-            return LookupFailure.UNREACHABLE
-        with self._env.begin(self._consents) as txn:
-            failure = self._check(txn)
-            if failure is not None:
-                return failure
-            get = txn.get
-            values = [get(key) for key in keys]
-            try:
-                watermark_at = self._watermarks[brand]
-            except KeyError:
-                watermark_at = self._watermarks[brand] = self._watermark_in(txn, brand)
-            taken: frozenset[bytes] = frozenset()
-            if message_digest is not None and self._has_taken:
-                taken = self._taken_in(txn, message_digest)
-            return Lookup(values, watermark_at, self._revision, taken)
-
     def _check(self, txn: Transaction[bytes]) -> LookupFailure | None:
-        """Whether the state that ``txn`` shows may be used."""
-        now = time.monotonic()
-        if now - self._inode_checked_at >= _REPLACED_CHECK_EVERY_S:
-            self._inode_checked_at = now
-            self._is_replaced = self._is_file_replaced()
-        if self._is_replaced:
-            return LookupFailure.FOREIGN
-        if txn.id() == self._read_under and self._failure is None:
-            return None
-        mark = unpack_mark(txn.get(_MARK, b"", self._meta))
-        self._failure = self._memory.judge(mark, self._memory.revision)
+        """Whether the state that ``txn`` shows may be used; what is read here holds for its transaction id."""
+        self._read_under = -1
         self._watermarks.clear()
-        self._has_taken = txn.stat(self._taken)["entries"] > 0
-        self._revision = mark.revision if mark else 0
-        self._read_under = txn.id()
-        return self._failure
+        self._check_at = time.monotonic() + _CHECK_EVERY_S
+        mark = unpack_mark(txn.get(_MARK, b"", self._meta))
+        failure = LookupFailure.FOREIGN if self._is_file_replaced() else self._memory.judge(mark, self._memory.revision)
+        if failure is None and mark is not None:
+            self._has_taken = txn.stat(self._taken)["entries"] > 0
+            self._revision = mark.revision
+            self._read_under = txn.id()
+        return failure
 
     def _is_file_replaced(self) -> bool:
         """Another file stands in the place of ours: this process reads, and would write, what others do not see."""

@@ -52,7 +52,7 @@ _REPORT = struct.Struct(">IQ")
 _KEYS_A_REQUEST = 4096
 """Upper bound of the keys in one MGET, so that a reply stays a few megabytes."""
 
-_LOAD_RECORDS = 4000
+_LOAD_RECORDS = 1000
 """Per script: Redis serves nobody meanwhile, so it must stay a matter of milliseconds."""
 
 

@@ -1,0 +1,40 @@
+"""What working on consents by hand asks of the store. Every failure is an ``OSError`` whose text is for an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from filters.consent import Change
+from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
+
+
+class ConsentStore(Protocol):
+    """The consent index as a command uses it: one question at a time, waiting for each answer."""
+
+    async def start(self) -> StoreHealth:
+        """Connect; the health says whether that worked."""
+
+    async def close(self) -> None: ...
+
+    async def initialise(self) -> None:
+        """Make a new store usable; raises where an emptied or foreign one stands in the place of a known one."""
+
+    async def accept(self) -> None:
+        """The store as it is now is the right one, whatever this machine remembers."""
+
+    async def find(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None = None) -> Lookup: ...
+
+    async def apply(
+        self,
+        brand: int,
+        changes: Sequence[Change],
+        *,
+        watermark_at: int | None = None,
+        outbox: Sequence[OutboxItem] = (),
+    ) -> Applied: ...
+
+    async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
+        """Merge sorted packed records (key and entry joined), in steps."""
+
+    async def stats(self) -> StoreStats: ...
