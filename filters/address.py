@@ -16,7 +16,9 @@ up. What is accepted:
   253 octets. U-labels need SMTPUTF8 and are mapped by UTS 46 (non-transitional) to lower-case A-labels; the only
   mapping allowed is lower-casing, one letter for one: full-width letters, ligatures, ideographic dots and ``İ`` map
   differently from one implementation to the next and are refused. A-labels must be canonical (RFC 5891 5.3). Labels
-  with hyphens in third and fourth place are A-labels or refused. No address literals, no final dot, no underscore.
+  with hyphens in third and fourth place are A-labels or refused. A few valid names can be written as A-labels only:
+  those with an invisible joiner, which a hop on the way may strip, and Cherokee ones, whose case folds the other way.
+  No address literals, no final dot, no underscore.
 * at most 254 octets (RFC 5321 4.5.3.1.3), both as given and as key.
 """
 
