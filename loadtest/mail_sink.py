@@ -151,7 +151,7 @@ class MailSink:
         self.connections = 0
         self.taken: list[TakenMessage] = []
         self.sessions: set[SinkSession] = set()
-        self.commands: list[bytes] = []
+        self.noops = 0
         self._server: asyncio.Server | None = None
         self._random = random.Random(options.seed)
         self._journal: int | None = None
@@ -364,6 +364,7 @@ class SinkSession(asyncio.Protocol):
             self._reset()
             self._say(b"250 2.0.0 reset")
         elif verb == b"NOOP":
+            self._sink.noops += 1
             self._say(b"250 2.0.0 nothing done")
         elif verb == b"QUIT":
             self._say(b"221 2.0.0 bye")

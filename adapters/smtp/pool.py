@@ -292,6 +292,7 @@ class SmtpUpstream:
         self._sockets.discard(connection)
         if self._observer is not None:
             self._observer.on_connection(self.name, -1)
+        self._serve_waiting()
         self._tell_change()
 
     # waiting and opening
@@ -326,6 +327,8 @@ class SmtpUpstream:
             return
         wanted = len(self._waiting) - len(self._openings) - self._setting_up
         room = self._settings.max_connections - len(self._sockets) - len(self._openings)
+        if wanted > 0 and room <= 0:
+            return  # a connection in use, or one being closed, will make room
         for _ in range(min(wanted, room)):
             if not self._open_connection():
                 break
