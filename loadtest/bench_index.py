@@ -165,9 +165,6 @@ async def _bench(kind: str, records: int, with_csv: bool, directory: Path) -> No
                 BRAND,
                 [path],
                 state_directory=directory / "state",
-                synced_at=None,
-                accept_bad_rows=False,
-                rejects=None,
                 observer=_Silent(),
             )
             print(f"import of CSV    {report.rows / report.seconds:>12,.0f} rows/s, parsing and hashing included")

@@ -75,14 +75,15 @@ async def import_files(
     paths: Sequence[Path],
     *,
     state_directory: Path,
-    synced_at: int | None,
-    accept_bad_rows: bool,
-    rejects: Path | None,
     observer: ImportObserver,
+    synced_at: int | None = None,
+    moves_watermark: bool = True,
+    accept_bad_rows: bool = False,
+    rejects: Path | None = None,
     now: Callable[[], float] = time.time,
 ) -> ImportReport:
-    """Import ``paths`` for ``brand``; ``synced_at``: the time up to which the export is complete, None for the time
-    the oldest file was written.
+    """Import ``paths`` for ``brand``. ``synced_at``: the time up to which the export is complete, None for the time
+    the oldest file was written; ``moves_watermark`` False where the files are not a complete export.
 
     Raises ``CsvFileError`` for a file that cannot be read as a whole, ``OSError`` for store and disk; run again, it
     goes on where it stopped.
@@ -103,7 +104,7 @@ async def import_files(
         checkpoint.close()
     progress = reading.progress
     watermark_at: int | None = None
-    if not progress.bad or accept_bad_rows:
+    if moves_watermark and (accept_bad_rows or not progress.bad):
         watermark_at = int(min(min(file.modified_at for file in files), now())) if synced_at is None else synced_at
         await store.apply(brand, [], watermark_at=watermark_at)
     checkpoint.remove()
