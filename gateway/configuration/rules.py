@@ -404,20 +404,6 @@ def tag_fields_are_told_apart(document: Document) -> Iterator[Finding]:
                 yield Finding(("tags", name, word), f'"{word.lower()}", the meaning this word has', f'"{meaning}"')
 
 
-def footer_texts_fit_the_language(document: Document) -> Iterator[Finding]:
-    """A text in a language that is not shown would never be seen."""
-    for n, brand in enumerate(document.brands):
-        path = ("brands", n)
-        for language, name in (("tr", "footer_text_tr"), ("en", "footer_text_en")):
-            if getattr(brand, name) is not None and brand.footer_language not in ("both", language):
-                yield Finding(
-                    (*path, name),
-                    f'footer_language = "both" or "{language}" with it',
-                    f'footer_language = "{brand.footer_language}"',
-                    concerns=((*path, "footer_language"),),
-                )
-
-
 def directories_are_apart(document: Document) -> Iterator[Finding]:
     """Store, evidence and secrets are backed up and read by different people."""
     places: list[tuple[Path, str]] = []
@@ -459,7 +445,6 @@ RULES: tuple[Rule, ...] = (
     limits_fit_each_other,
     freshness_limits_are_ordered,
     tag_fields_are_told_apart,
-    footer_texts_fit_the_language,
     directories_are_apart,
 )
 

@@ -19,7 +19,6 @@ from gateway.configuration.sections.operation import LogFormat, LogLevel
 from gateway.configuration.sections.rules import (
     AmpAlternative,
     PartlyRefused,
-    ProtectedMail,
 )
 from gateway.configuration.sections.upstreams import MailProtocol, SmsDialect, TlsMode
 from gateway.configuration.store_url import StoreUrl
@@ -94,8 +93,8 @@ class BrandSettings:
 
     brand: Brand
     footer_language: FooterLanguage
-    footer_text_tr: str | None
-    footer_text_en: str | None
+    footer_invitation: str | None
+    footer_link_words: str | None
     policy: Policy
     dkim: DkimSettings | None
     sms_opt_out: SmsOptOut | None
@@ -186,7 +185,6 @@ class SmtpListenerSettings:
     allows_clear_login: bool
     proxy_protocol_from: tuple[Network, ...]
     fixed_class: MessageClass | None
-    prdr: bool
     connections: int
     connections_per_peer: int
     recipients: int
@@ -208,7 +206,6 @@ class HttpListenerSettings:
     sms: tuple[str, ...]
     opt_out_pages: bool
     certificate: Certificate | None
-    trusted_proxies: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +229,13 @@ class RegistrySettings:
 
 @dataclass(frozen=True, slots=True)
 class RewritingSettings:
+    """``signed_domains`` holds the domains of the brands' own keys too."""
+
     placeholder: str
     keep_sender_optout: bool
-    signed_mail: ProtectedMail
     amp_alternative: AmpAlternative
+    signed_domains: frozenset[str]
     remove_foreign_signatures: bool
-    html_size_warning_bytes: int
     max_parts: int
     max_depth: int
     max_header_bytes: int

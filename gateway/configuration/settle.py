@@ -96,7 +96,6 @@ class _Settling:
                     listener.sms,
                     listener.opt_out_pages,
                     self._certificate(listener),
-                    listener.trusted_proxies,
                 )
                 for listener in listeners.http
             ),
@@ -113,10 +112,14 @@ class _Settling:
             rewriting=RewritingSettings(
                 placeholder=document.rewriting.placeholder,
                 keep_sender_optout=document.rewriting.keep_sender_optout,
-                signed_mail=document.rewriting.signed_mail,
                 amp_alternative=document.rewriting.amp_alternative,
+                signed_domains=frozenset(
+                    [
+                        *document.rewriting.signed_domains,
+                        *(brand.dkim.domain for brand in document.brands if brand.dkim),
+                    ]
+                ),
                 remove_foreign_signatures=document.rewriting.remove_foreign_signatures,
-                html_size_warning_bytes=document.rewriting.html_size_warning.in_bytes,
                 max_parts=document.rewriting.max_parts,
                 max_depth=document.rewriting.max_depth,
                 max_header_bytes=document.rewriting.max_header_size.in_bytes,
@@ -175,8 +178,8 @@ class _Settling:
                 is_active=section.active,
             ),
             footer_language=section.footer_language,
-            footer_text_tr=section.footer_text_tr,
-            footer_text_en=section.footer_text_en,
+            footer_invitation=section.footer_invitation,
+            footer_link_words=section.footer_link_words,
             policy=_policy(document, section),
             dkim=DkimSettings(dkim.domain, dkim.selector, self._resolve(dkim.private_key_file)) if dkim else None,
             sms_opt_out=SmsOptOut(sms.keyword, sms.number) if sms else None,
@@ -236,7 +239,6 @@ class _Settling:
             allows_clear_login=section.auth_without_tls or section.address.is_loopback,
             proxy_protocol_from=section.proxy_protocol_from,
             fixed_class=section.fixed_class,
-            prdr=section.prdr,
             connections=limits.connections,
             connections_per_peer=limits.connections_per_peer,
             recipients=limits.recipients,

@@ -17,9 +17,22 @@ MOST_BRAND_CODE = 2**40 - 1
 class FooterLanguage(StrEnum):
     """In which language the visible opt-out is written."""
 
-    BOTH = "both"
+    BOTH = "tr+en"
     TURKISH = "tr"
     ENGLISH = "en"
+
+
+def _parse_footer_text(raw: object) -> object:
+    value = kinds.text(300).parse(raw)
+    if str(value).startswith(("-", ">", "From ")):
+        # A signature marker is cut by quoting readers; the others are altered on the way (RFC 3676, 4.4).
+        raise ValueError("it begins with -, > or From, which mail readers cut or change")
+    return value
+
+
+FooterText = Annotated[
+    str, kinds.Kind("a text of at most 300 characters", '"Artık e-posta almak istemiyorum:"', _parse_footer_text)
+]
 
 
 class SmsOptOutSection(Section):
@@ -112,13 +125,13 @@ class BrandSection(Section):
         Annotated[PurePosixPath, kinds.path("the path of a PNG, JPEG, GIF, WebP or SVG file", "logo.png")] | None
     ) = setting(None, "Logo on the opt-out pages, at most 512 KiB.")
     footer_language: Annotated[FooterLanguage, kinds.one_of(FooterLanguage)] = setting(
-        "both", "Language of the visible opt-out: Turkish, English or both."
+        "tr+en", "Language of the visible opt-out: Turkish and English, or one of them."
     )
-    footer_text_tr: Annotated[str, kinds.text(300, "Artık e-posta almak istemiyorum")] | None = setting(
-        None, "Turkish text of the link instead of ours. It has to name the act."
+    footer_invitation: FooterText | None = setting(
+        None, "Sentence before the link in plain text, instead of ours. It has to name the act."
     )
-    footer_text_en: Annotated[str, kinds.text(300, "Stop receiving these e-mails")] | None = setting(
-        None, "English text of the link instead of ours."
+    footer_link_words: FooterText | None = setting(
+        None, "Words of the link in HTML, instead of ours. They have to name the act."
     )
     sms_opt_out: SmsOptOutSection | None = None
     dkim: DkimSection | None = None

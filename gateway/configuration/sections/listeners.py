@@ -90,7 +90,6 @@ class SmtpListenerSection(Section):
     fixed_class: Class | None = setting(
         None, "Class of all mail on this listener, whatever its tags say: an own port for marketing gets 550 at RCPT."
     )
-    prdr: YesNo = setting(True, "Offer PRDR: a reply per recipient after DATA to clients that ask for it.")
     limits: SmtpLimitsSection = table(SmtpLimitsSection)
 
 
@@ -107,11 +106,6 @@ class HttpListenerSection(Section):
     tls: Annotated[TlsMode, kinds.one_of(TlsMode)] = setting("none", "none or tls.")
     certificate_file: CertificateFile | None = setting(None, "Certificate chain, PEM; needed with tls.")
     private_key_file: PrivateKeyFile | None = setting(None, "Its private key, PEM, without a passphrase.")
-    trusted_proxies: tuple[Annotated[Network, kinds.network()], ...] = setting(
-        [],
-        "Reverse proxies whose X-Forwarded-For is believed. Others could write there whom they like.",
-        example='["127.0.0.1/32"]',
-    )
 
 
 class OptOutMailListenerSection(Section):

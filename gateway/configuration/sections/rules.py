@@ -21,12 +21,6 @@ class PartlyRefused(StrEnum):
     REFUSE = "refuse"
 
 
-class ProtectedMail(StrEnum):
-    REFUSE = "refuse"
-    ACCEPT_LINK = "accept_link"
-    WRAP = "wrap"
-
-
 class AmpAlternative(StrEnum):
     REMOVE = "remove"
     INSERT = "insert"
@@ -94,9 +88,9 @@ class RewritingSection(Section):
     """How the opt-out gets into mail. Where it cannot be placed lawfully, the message is refused."""
 
     placeholder: Annotated[
-        str, kinds.Kind("4 to 64 printable ASCII characters without spaces", '"{{izin_opt_out}}"', _parse_placeholder)
+        str, kinds.Kind("4 to 64 printable ASCII characters without spaces", '"{{opt_out_url}}"', _parse_placeholder)
     ] = setting(
-        "{{izin_opt_out}}",
+        "{{opt_out_url}}",
         "Where this stands in the sender's text it becomes the link, and nothing is appended to that part.",
     )
     keep_sender_optout: YesNo = setting(
@@ -104,21 +98,17 @@ class RewritingSection(Section):
         """Keep the sender's own List-Unsubscribe beside ours, for senders whose endpoint reports to the registry.
         Refusals through it are not seen here.""",
     )
-    signed_mail: Annotated[ProtectedMail, kinds.one_of(ProtectedMail)] = setting(
-        "refuse",
-        """Commercial mail that is signed or encrypted end to end and so cannot get a footer: refuse; accept_link if
-        the signed text already holds the brand's opt-out link; wrap puts the original whole beside a part with the
-        footer.""",
-    )
     amp_alternative: Annotated[AmpAlternative, kinds.one_of(AmpAlternative)] = setting(
-        "remove", "text/x-amp-html, which some readers show instead of HTML: remove it, or insert a static link."
+        "insert", "text/x-amp-html, which some readers show instead of HTML: remove it, or insert a static link."
+    )
+    signed_domains: tuple[Annotated[str, kinds.domain("shop.example")], ...] = setting(
+        [],
+        """Domains whose DKIM signature is made again behind us, by the upstream: theirs are removed, for the change
+        breaks them. Domains that we sign for ([brands.dkim]) are among them anyway.""",
+        example='["shop.example"]',
     )
     remove_foreign_signatures: YesNo = setting(
-        True, "Remove DKIM signatures that the change breaks. What was removed is logged."
-    )
-    html_size_warning: Annotated[Size, kinds.size("10 kB", "1 GiB", "90 kB")] = setting(
-        "90 kB",
-        "Warn above this size of HTML: large providers cut a message at about 102 kB, and a footer at its end with it.",
+        False, "Remove the DKIM signatures of all other domains too. A broken one counts as none, so they may stay."
     )
     max_parts: Annotated[int, kinds.whole(1, 100_000, 1000)] = setting(1000, "Most parts of a mail; more are refused.")
     max_depth: Annotated[int, kinds.whole(1, 100, 20)] = setting(20, "Deepest nesting of parts; deeper is refused.")

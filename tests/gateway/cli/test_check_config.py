@@ -51,7 +51,7 @@ def test_all_problems_are_printed_with_their_place_and_the_exit_code_is_one(
     assert f"problem {path}:13 clients[0].name\n" in result.output
     assert f"problem {path}:14 clients[0].nmae\n" in result.output
     assert 'did you mean "name"?' in result.output
-    assert f"problem {path}:28 x\n" in result.output
+    assert f"problem {path}:29 x\n" in result.output
 
 
 def test_scripts_read_the_same_as_json(command: typer.Typer, tmp_path: Path) -> None:
