@@ -1,0 +1,283 @@
+"""One text leaf: what it holds already, and the splices that bring the opt-out into it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec, render_return_to_ascii
+from filters.mime.footer import MAX_URL_BYTES, Footer, FooterForm
+from filters.mime.markup import Markup, find_insertion, is_visible_link, scan_markup
+from filters.mime.refusal import MalformedContent, RewriteDetail
+from filters.mime.structure import IDENTITY_ENCODINGS, Part
+from filters.mime.transfer import (
+    Piece,
+    Splice,
+    decode_base64,
+    decode_quoted_printable,
+    splice_base64,
+    splice_identity,
+    splice_quoted_printable,
+)
+from filters.mime.views import PLAIN
+
+MAX_LINE_BYTES = 998
+# Gmail cuts HTML at about 102 kB; a footer behind that stays behind a link of Gmail's.
+LONG_HTML_BYTES = 90_000
+
+_LINK_END = re.compile(rb"[A-Za-z0-9._~:/?#@&=%+;-]*")
+_ARMOUR = b"-----BEGIN PGP "
+
+
+class Placeholder(NamedTuple):
+    """The token for the link in the sender's own text. ``core`` occurs in every one of its ``spellings``."""
+
+    core: bytes
+    spellings: tuple[bytes, ...]
+
+
+def make_placeholder(token: bytes) -> Placeholder:
+    """``token`` and, for one in double braces, its percent-encoded forms, into which HTML editors turn it in links.
+
+    Raises ``ValueError`` for a token that could not be told from text.
+    """
+    if not 4 <= len(token) <= 64 or not token.isascii() or not token.decode("ascii").isprintable() or b" " in token:
+        raise ValueError("placeholder: expected 4 to 64 printable ASCII characters without blanks")
+    if not (token.startswith(b"{{") and token.endswith(b"}}") and len(token) > 4):
+        return Placeholder(token, (token,))
+    core = token[2:-2]
+    return Placeholder(core, (token, b"%7B%7B" + core + b"%7D%7D", b"%7b%7b" + core + b"%7d%7d"))
+
+
+class LeafEdit(NamedTuple):
+    """``content[start:end]`` becomes ``pieces``, unless the URL of the copy is among ``present``: then the leaf shows
+    this recipient's own link already. ``body_start``: the leaf's body. ``place``: where in the decoded text the first
+    change is. ``urls``: how often the URL comes in, ``fills``: how many of these take a placeholder's place.
+    """
+
+    start: int
+    end: int
+    pieces: list[Piece]
+    present: frozenset[bytes]
+    body_start: int
+    place: int
+    urls: int
+    fills: int
+    is_html: bool
+    is_long: bool
+
+
+class _Text(NamedTuple):
+    """A leaf's text. ``decoded``: its octets, or its UTF-8 form where ``codec`` names a wide charset."""
+
+    encoded: bytes
+    decoded: bytes
+    codec: str | None
+    family: CharsetFamily
+
+
+def edit_leaf(
+    part: Part, footer: Footer, placeholder: Placeholder, *, has_8bitmime: bool, is_view: bool
+) -> LeafEdit | None:
+    """The change to one leaf; None for a leaf that is no view of its own and holds no placeholder.
+
+    Raises ``MalformedContent`` where the opt-out cannot be placed so that it is seen.
+    """
+    text = _read(part)
+    decoded = text.decoded
+    is_html = part.type.media_type != PLAIN
+    markup: Markup | None = None
+    filled: list[Splice] = []
+    is_shown = False
+    if placeholder.core in decoded:
+        filled = _fill(decoded, placeholder, is_html)
+        if filled and is_html:
+            markup = scan_markup(decoded)
+            is_shown = not markup.is_ambiguous and any(
+                is_visible_link(decoded, splice.start, markup) for splice in filled
+            )
+        else:
+            is_shown = bool(filled)
+    if not is_view and not filled:
+        return None
+    present: frozenset[bytes] = frozenset()
+    splices = filled
+    if is_view and not is_shown:
+        if not is_html:
+            _check_armour(decoded)
+            footer_splice = _plain_splice(part, text, footer, has_8bitmime)
+        else:
+            markup = markup or scan_markup(decoded)
+            footer_splice = _html_splice(text, footer, markup)
+        if not filled and footer.link_base in decoded:
+            present = _find_links(decoded, footer.link_base, markup)
+        splices = sorted((*filled, footer_splice))
+    if part.encoding == "base64":
+        pieces = splice_base64(text.encoded, decoded, splices, text.codec)
+    elif part.encoding == "quoted-printable":
+        pieces = splice_quoted_printable(text.encoded, decoded, splices)
+    else:
+        if filled:
+            _check_lines(decoded, filled)
+        pieces = splice_identity(decoded, splices)
+    return LeafEdit(
+        start=part.body_start,
+        end=part.end,
+        pieces=pieces,
+        present=present,
+        body_start=part.body_start,
+        place=splices[0].start,
+        urls=len(splices),
+        fills=len(filled),
+        is_html=is_html,
+        is_long=is_html and len(decoded) > LONG_HTML_BYTES,
+    )
+
+
+def _read(part: Part) -> _Text:
+    encoding = part.encoding
+    encoded = part.headers.content[part.body_start : part.end]
+    if encoding == "base64":
+        decoded = decode_base64(encoded)
+    elif encoding == "quoted-printable":
+        decoded = decode_quoted_printable(encoded)
+    elif encoding in IDENTITY_ENCODINGS:
+        decoded = encoded
+    else:
+        raise MalformedContent(RewriteDetail.UNKNOWN_ENCODING)
+    family = find_family(part.type.charset)
+    codec = None
+    if family is CharsetFamily.WIDE:
+        codec = find_wide_codec(part.type.charset, decoded)
+        if codec is None or encoding != "base64":
+            raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
+        try:
+            decoded = decoded.decode(codec).encode("utf-8")
+        except UnicodeDecodeError:
+            raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET) from None
+    elif family is CharsetFamily.UNSUITABLE or decoded.startswith((b"\xff\xfe", b"\xfe\xff")):
+        # A byte order mark outranks the label in most readers.
+        raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
+    return _Text(encoded, decoded, codec, family)
+
+
+def _fill(decoded: bytes, placeholder: Placeholder, is_html: bool) -> list[Splice]:
+    """One splice for each occurrence of the placeholder, in order."""
+    found = []
+    for spelling in placeholder.spellings:
+        at = decoded.find(spelling)
+        while at >= 0:
+            found.append(Splice(at, at + len(spelling), b"", b"", b"", b"", is_html))
+            at = decoded.find(spelling, at + len(spelling))
+    found.sort()
+    return found
+
+
+def _check_armour(decoded: bytes) -> None:
+    """Inline OpenPGP (RFC 9580 6.2): text behind the armour looks forged, text inside breaks it."""
+    at = decoded.find(_ARMOUR)
+    while at >= 0:
+        if not at or decoded[at - 1] == 0x0A:
+            kind = decoded[at + len(_ARMOUR) : at + len(_ARMOUR) + 20]
+            if kind.startswith(b"SIGNED MESSAGE"):
+                raise MalformedContent(RewriteDetail.SIGNED)
+            if kind.startswith(b"MESSAGE"):
+                raise MalformedContent(RewriteDetail.ENCRYPTED)
+        at = decoded.find(_ARMOUR, at + 1)
+
+
+def _plain_splice(part: Part, text: _Text, footer: Footer, has_8bitmime: bool) -> Splice:
+    decoded = text.decoded
+    form = _plain_form(part, text, footer, has_8bitmime)
+    # The last line is ended, then one empty line.
+    separator = b"" if not decoded else b"\r\n" if decoded.endswith(b"\r\n") else b"\r\n\r\n"
+    if part.type.is_flowed and _is_soft(decoded):
+        # A soft line flows into the next one (RFC 3676 4.2): an empty line more, so that it takes that.
+        separator += b"\r\n"
+    if text.family is CharsetFamily.STATEFUL:
+        back = render_return_to_ascii(decoded)
+        if back:
+            separator = back + separator
+            quoted = b"".join(b"=%02X" % octet for octet in back) + separator[len(back) :]
+            return _append(decoded, form, separator, quoted)
+    return _append(decoded, form, separator, separator)
+
+
+def _append(decoded: bytes, form: FooterForm, separator: bytes, quoted_separator: bytes) -> Splice:
+    return Splice(
+        len(decoded),
+        len(decoded),
+        separator + form.before,
+        form.after,
+        quoted_separator + form.qp_before,
+        form.qp_after,
+        False,
+    )
+
+
+def _plain_form(part: Part, text: _Text, footer: Footer, has_8bitmime: bool) -> FooterForm:
+    """The richest form that changes neither the part's charset nor its encoding nor the message's need for 8BITMIME."""
+    if text.codec is not None:
+        return footer.plain_utf8
+    if part.encoding in IDENTITY_ENCODINGS and (part.encoding == "7bit" or not has_8bitmime or text.decoded.isascii()):
+        return footer.plain_ascii
+    if text.family is CharsetFamily.UTF8:
+        try:
+            text.decoded.decode("utf-8")
+        except UnicodeDecodeError:
+            # A wrong label: only ASCII is read alike under the right one.
+            return footer.plain_ascii
+        return footer.plain_utf8
+    return footer.plain_turkish if text.family is CharsetFamily.TURKISH else footer.plain_ascii
+
+
+def _is_soft(decoded: bytes) -> bool:
+    line = decoded.removesuffix(b"\r\n")
+    return line.endswith(b" ") and line[line.rfind(b"\n") + 1 :] != b"-- "
+
+
+def _html_splice(text: _Text, footer: Footer, markup: Markup) -> Splice:
+    html = text.decoded
+    place = find_insertion(html, markup)
+    if place is None:
+        raise MalformedContent(RewriteDetail.HIDDEN_TAIL)
+    if html.startswith(b"--", place):
+        # The footer ends its line, so this would begin one, and could be taken for a boundary line.
+        raise MalformedContent(RewriteDetail.AMBIGUOUS_BOUNDARY)
+    form = footer.html
+    before, qp_before = form.before, form.qp_before
+    if text.family is CharsetFamily.STATEFUL:
+        back = render_return_to_ascii(html[:place])
+        if back and place < len(html):
+            raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
+        before = back + before
+        qp_before = b"".join(b"=%02X" % octet for octet in back) + qp_before
+    return Splice(place, place, before, form.after, qp_before, form.qp_after, True)
+
+
+def _find_links(decoded: bytes, base: bytes, markup: Markup | None) -> frozenset[bytes]:
+    """The personal links that the leaf shows, in their plain form."""
+    links = set()
+    at = decoded.find(base)
+    while at >= 0:
+        end = _LINK_END.match(decoded, at)
+        assert end is not None  # it matches the empty string
+        if markup is None or is_visible_link(decoded, at, markup):
+            links.add(end[0].replace(b"&amp;", b"&") if markup else end[0])
+        at = decoded.find(base, at + len(base))
+    return frozenset(links)
+
+
+def _check_lines(body: bytes, filled: list[Splice]) -> None:
+    """Whether every line stays within 998 octets with the longest URL in place of each placeholder."""
+    line_end = -1
+    growth = 0
+    for splice in filled:
+        if splice.start >= line_end:
+            line_start = body.rfind(b"\n", 0, splice.start) + 1
+            line_end = body.find(b"\r\n", splice.end)
+            line_end = len(body) if line_end < 0 else line_end
+            growth = line_end - line_start
+        growth += MAX_URL_BYTES - (splice.end - splice.start)
+        if growth > MAX_LINE_BYTES:
+            raise MalformedContent(RewriteDetail.LINE_TOO_LONG)

@@ -1,0 +1,247 @@
+"""Where in an HTML text a footer is seen, and whether a link in it is.
+
+A tokeniser after the HTML standard's rules for tags, attributes, comments and raw text (WHATWG HTML 13.2.5), not a
+parser: nothing is built and nothing printed. Ordinary tags and text are passed over inside one expression, so that
+its speed is that of C; only what can swallow a footer or end the document comes up into Python.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import NamedTuple
+
+# Elements whose content is not markup, or is not shown; an unclosed one swallows everything behind it.
+_RAW = (
+    rb"script|style|textarea|title|xmp|iframe|noembed|noframes|template|plaintext"
+    rb"|svg|math|select|object|audio|video|canvas"
+)
+_SPECIAL = rb"(?:body|html|frameset|" + _RAW + rb")(?=[\s/>])"
+
+# From a tag's name to its ">": a ">" inside a quoted value does not end it. Bounded, for the sake of memory: a tag with
+# more attributes is taken for one that never ends.
+_ATTRIBUTES = rb"""[^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))[^>=]*+){0,250}>"""
+
+# Text and ordinary tags. Without a possessive outer repeat: early 3.11 releases get those wrong when they hold
+# alternatives. The bound keeps the expression's stack small; the caller goes on where it stopped.
+_ORDINARY = re.compile(
+    rb"(?i:[^<]*+(?:<(?:/?(?!" + _SPECIAL + rb")[a-z]" + _ATTRIBUTES + rb"|(?![a-z/!?]))[^<]*+){0,400})"
+)
+_TAG = re.compile(rb"(?i:<(/?)([a-z][^\s/>]*+)" + _ATTRIBUTES + rb")")
+_RAW_NAME = re.compile(rb"(?i:" + _RAW + rb")")
+_CLOSED_RAW = {
+    name: re.compile(rb"(?i:</" + name + rb"(?=[\s/>]))") for name in _RAW.split(b"|") if name != b"plaintext"
+}
+_NESTING = frozenset({b"template", b"svg", b"math", b"select", b"object", b"audio", b"video", b"canvas"})
+_FOREIGN = frozenset({b"svg", b"math"})
+_HIDDEN = re.compile(rb"(?i:isplay\s*+:\s*+none)")
+_MAX_HIDDEN = 1_000
+_HREF = re.compile(rb"(?i:[\s\"'/]href\s*=\s*[\"']?)\Z")
+_VOID = frozenset(
+    {b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source", b"wbr"}
+)
+_TAG_NAME = re.compile(rb"<([a-zA-Z][a-zA-Z0-9:_-]*)")
+
+
+class Markup(NamedTuple):
+    """What the tokeniser found. Offsets into the HTML; -1 for "not there".
+
+    ``body_close``, ``html_close``: the last end tags that count, outside conditional comments. ``body_open``: behind
+    the first ``<body ...>``. ``is_tail_open``: the document ends inside a comment, tag, raw text or condition.
+    ``is_ambiguous``: readers disagree about where a comment or script ends. ``unseen``: spans of comments, raw text
+    and conditions, in order and apart.
+    """
+
+    body_close: int
+    html_close: int
+    body_open: int
+    is_tail_open: bool
+    is_ambiguous: bool
+    unseen: list[tuple[int, int]]
+
+
+def scan_markup(html: bytes) -> Markup:
+    """Tokenise ``html`` once from front to back: linear in its length."""
+    body_close = html_close = body_open = -1
+    is_tail_open = is_ambiguous = False
+    unseen: list[tuple[int, int]] = []
+    conditions = 0
+    condition_at = 0
+    position = 0
+    length = len(html)
+    ordinary = _ORDINARY.match
+    while True:
+        passed = ordinary(html, position)
+        assert passed is not None  # it matches the empty string
+        if passed.end() > position:
+            position = passed.end()
+            if position < length:
+                continue
+        if position >= length:
+            break
+        start = position
+        second = html[start + 1 : start + 2]
+        if second == b"!" or second == b"?" or (second == b"/" and not html[start + 2 : start + 3].isalpha()):
+            if html.startswith(b"<!--", start):
+                end = html.find(b"-->", start + 2)
+                # Some readers end a comment at "--!>" as the standard says, some do not.
+                is_ambiguous |= html.find(b"--!>", start + 2, end if end >= 0 else length) >= 0
+                position = end + 3
+            else:
+                end = html.find(b">", start)
+                position = end + 1
+            if end < 0:
+                is_tail_open = True
+                unseen.append((start, length))
+                break
+            token = html[start:position]
+            if token.startswith(b"<!--"):
+                unseen.append((start, position))
+            lowered = token[:40].lower()
+            if lowered.startswith(b"<![if") or (
+                lowered.startswith((b"<!--[if", b"<!-- [if")) and token.endswith((b"<!-->", b"<!-- -->"))
+            ):
+                # Shown or hidden as the reader decides, up to the end of the condition.
+                if not conditions:
+                    condition_at = start
+                conditions += 1
+            elif b"<![endif]" in lowered and not lowered.startswith(b"<!--[if") and conditions:
+                conditions -= 1
+                if not conditions:
+                    unseen.append((condition_at, position))
+            continue
+        tag = _TAG.match(html, start)
+        if tag is None:
+            is_tail_open = True
+            unseen.append((start, length))
+            break
+        position = tag.end()
+        name = tag[2].lower()
+        if name == b"body":
+            if not tag[1]:
+                if body_open < 0:
+                    body_open = position
+            elif not conditions:
+                body_close = start
+        elif name == b"html":
+            if tag[1] and not conditions:
+                html_close = start
+        elif name == b"frameset":
+            # Frames take the place of the body.
+            is_ambiguous = True
+        elif not tag[1] and _RAW_NAME.fullmatch(name) and not (name in _FOREIGN and html[position - 2] == 0x2F):
+            end = _find_raw_end(html, name, position)
+            if end < 0:
+                is_tail_open = True
+                unseen.append((start, length))
+                break
+            if name == b"script" and b"<!--" in html[position:end] and b"<script" in html[position:end].lower():
+                is_ambiguous = True
+            unseen.append((start, end))
+            position = end
+    if conditions and not is_tail_open:
+        is_tail_open = True
+        unseen.append((condition_at, length))
+    return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen))
+
+
+def _merge(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same octets as spans in order that do not touch."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _find_raw_end(html: bytes, name: bytes, position: int) -> int:
+    """Where the end tag of a raw or unshown element starts, or -1."""
+    closing = _CLOSED_RAW.get(name)
+    if closing is None:
+        return -1
+    if name not in _NESTING:
+        found = closing.search(html, position)
+        return found.start() if found else -1
+    return _find_close(html, name, position)
+
+
+def _find_close(html: bytes, name: bytes, position: int, end: int | None = None) -> int:
+    """Where the end tag that matches an already opened ``name`` starts, or -1."""
+    depth = 1
+    limit = len(html) if end is None else end
+    for found in re.compile(rb"(?i:<(/?)" + re.escape(name) + rb"(?=[\s/>]))").finditer(html, position, limit):
+        depth += -1 if found[1] else 1
+        if not depth:
+            return found.start()
+    return -1
+
+
+def find_insertion(html: bytes, markup: Markup) -> int | None:
+    """Where the footer goes: before the last ``</body>``, else the last ``</html>``, else at the end.
+
+    Where that place would be hidden, right behind ``<body ...>``; None if there is no place in which it is seen.
+    """
+    if markup.is_ambiguous:
+        return None
+    if markup.body_close >= 0:
+        place = markup.body_close
+    elif markup.html_close >= 0:
+        place = markup.html_close
+    else:
+        place = -1 if markup.is_tail_open else len(html)
+    if place >= 0 and not is_hidden(html, place, markup.unseen):
+        return place
+    place = markup.body_open
+    if place >= 0 and not is_hidden(html, place, markup.unseen):
+        return place
+    return None
+
+
+def is_hidden(html: bytes, place: int, unseen: list[tuple[int, int]]) -> bool:
+    """Whether an element with an inline ``display:none`` is still open at ``place``.
+
+    Style sheets are not evaluated: what they hide, they hide by the sender's class names, which the footer has none of.
+    """
+    position = 0
+    for _ in range(_MAX_HIDDEN):
+        found = _HIDDEN.search(html, position, place)
+        if found is None:
+            return False
+        # Never further back than the last one looked at: without a "<" in between, the context is the same.
+        opened = html.rfind(b"<", position, found.start())
+        position = found.end()
+        name = _TAG_NAME.match(html, opened) if opened >= 0 else None
+        if name is None or is_within(opened, unseen):
+            continue
+        tag = _TAG.match(html, opened)
+        if tag is None or tag.end() < found.end():
+            continue
+        lowered = name[1].lower()
+        position = tag.end()
+        if lowered in _VOID:
+            continue
+        closed = _find_close(html, lowered, position, place)
+        if closed < 0:
+            return True
+        # What is hidden inside the hidden does not matter: go on behind it, so that nesting stays linear.
+        position = closed
+    return True
+
+
+def is_within(offset: int, spans: list[tuple[int, int]]) -> bool:
+    """Whether ``offset`` lies in one of ``spans``, which are in order and apart."""
+    place = bisect_right(spans, offset, key=lambda span: span[0]) - 1
+    return place >= 0 and offset < spans[place][1]
+
+
+def is_visible_link(html: bytes, offset: int, markup: Markup) -> bool:
+    """Whether a URL at ``offset`` can be seen or followed: in shown text, or the target of an ``<a>``."""
+    if is_within(offset, markup.unseen) or is_hidden(html, offset, markup.unseen):
+        return False
+    opened = html.rfind(b"<", 0, offset)
+    tag = _TAG.match(html, opened) if opened >= 0 else None
+    if tag is None or tag.end() <= offset:
+        return True
+    return tag[2].lower() in (b"a", b"area") and _HREF.search(html, opened, offset) is not None

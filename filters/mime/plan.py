@@ -1,0 +1,322 @@
+"""One plan per message, one personal copy per recipient.
+
+``plan_rewrite`` finds the views and compiles the message into pieces that are the same in every copy and slots for
+the personal URL; ``RewritePlan.render`` fills the slots.
+
+**Idempotence without a mark.** A header that says "done already" could be set by a client to go without the opt-out.
+The link itself is the mark: its token is unforgeable and names the recipient. A view that visibly shows the very URL
+of the copy's recipient is left alone; any other link of ours (a quoted newsletter, somebody else's) does not count.
+
+**Why a copy need not be parsed again.** What varies between copies is the URL, checked in ``render`` against an
+alphabet without line ends, quotes and brackets. No line that we add begins with a hyphen, whatever the URL (see
+``footer.FooterForm`` and ``transfer``), so no copy can hold a boundary line that another does not. ``check_copy`` on
+one copy, made by ``plan_rewrite`` itself, therefore speaks for all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from filters.mime.footer import MAX_URL_BYTES, Footer
+from filters.mime.headers import HeaderBlock, render_without
+from filters.mime.leaf import LeafEdit, Placeholder, edit_leaf, make_placeholder
+from filters.mime.limits import DEFAULT_LIMITS, Limits
+from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
+from filters.mime.release import check_copy
+from filters.mime.structure import Part
+from filters.mime.transfer import Base64Run, Piece, render_url_forms
+from filters.mime.views import Views, find_views
+
+_URL = re.compile(rb"https://[A-Za-z0-9._~:/?@&=%+-]+")
+_MAILTO = re.compile(rb"mailto:[A-Za-z0-9._~/?@&=%+-]+")
+_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+_OPT_OUT_FIELDS = frozenset({b"list-unsubscribe", b"list-unsubscribe-post"})
+_STALE_FIELDS = frozenset({b"content-md5", b"content-length"})
+_LONGEST_SINGLE_LINE = 900
+_SIGNING_DOMAIN = re.compile(rb"(?:^|;)\s*d\s*=\s*([^\s;]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteSettings:
+    """What a site decides about rewriting.
+
+    ``placeholder``: token for the link in the sender's text. ``keep_sender_optout``: leave a complete one-click pair
+    of the sender's in place of ours (its endpoint then has to report refusals). ``signed_domains``: lower-case domains
+    whose DKIM signature is made again behind us; theirs are removed. ``keeps_foreign_signatures``: whether others
+    stay. ``removes_amp``: drop the AMP alternative instead of putting the link into it.
+    """
+
+    placeholder: bytes = b"{{opt_out_url}}"
+    keep_sender_optout: bool = False
+    signed_domains: frozenset[bytes] = frozenset()
+    keeps_foreign_signatures: bool = True
+    removes_amp: bool = False
+    limits: Limits = DEFAULT_LIMITS
+
+    def __post_init__(self) -> None:
+        make_placeholder(self.placeholder)
+
+
+class RewriteWarning(NamedTuple):
+    """Something the sender should know though the message goes out."""
+
+    code: str
+    english: str
+
+
+LONG_HTML = RewriteWarning("long_html", "HTML above 90 kB: some readers show the opt-out only after a further click.")
+UNSEEN_PLACEHOLDER = RewriteWarning(
+    "unseen_placeholder", "A placeholder was filled where no reader sees it; the footer was added as well."
+)
+# What checks one copy for all: every character a URL may have, and a length at which encoded lines break.
+_SAMPLE = "-0Aa_z~/--?k=v&m=%C4%B1" * 6
+
+
+class RewritePlan:
+    """How every copy of one message is made.
+
+    ``views``: how many leaves show the opt-out. ``removed_signatures``: domains (``d=``) of the DKIM signatures that
+    are dropped. ``replaced_list_unsubscribe``: the sender had a List-Unsubscribe of its own, whose values are
+    ``replaced_values``. ``warnings``: what the sender should know. The rest is what ``check_copy`` needs.
+    """
+
+    __slots__ = (
+        "_body",
+        "_content",
+        "_head",
+        "_list_id",
+        "_slots",
+        "body_start",
+        "edits",
+        "found",
+        "keeps_sender_optout",
+        "limits",
+        "removed_signatures",
+        "removed_spans",
+        "replaced_values",
+        "views",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        content: bytes,
+        body_start: int,
+        edits: list[LeafEdit],
+        found: Views,
+        limits: Limits,
+        *,
+        head: bytes,
+        list_id: bytes,
+        keeps_sender_optout: bool,
+        removed_signatures: list[bytes],
+        replaced_values: list[bytes],
+    ) -> None:
+        self._content = content
+        self._head = head
+        self._list_id = list_id
+        self.body_start = body_start
+        self.edits = edits
+        self.found = found
+        self.limits = limits
+        self.removed_spans = sorted(found.removed)
+        self._body, self._slots = _compile(content, body_start, edits, self.removed_spans)
+        self.views = len(found.leaves)
+        self.keeps_sender_optout = keeps_sender_optout
+        self.removed_signatures = removed_signatures
+        self.replaced_values = replaced_values
+        self.warnings = _find_warnings(edits)
+
+    @property
+    def replaced_list_unsubscribe(self) -> bool:
+        return bool(self.replaced_values)
+
+    def render(self, url: str, mailto: str, add: bytes) -> bytes:
+        """The copy for one recipient.
+
+        ``url``: the personal https link; ``mailto``: the personal ``mailto:`` URI, or "" for none; ``add``: further
+        complete header lines, which go on top. Raises ``ValueError`` for a URI that could not be put into a header
+        and a text unaltered.
+        """
+        link = url.encode("ascii", "replace")
+        forms = render_url_forms(link)
+        if len(forms[1]) > MAX_URL_BYTES or _URL.fullmatch(link) is None:
+            raise ValueError(f"opt-out URL: expected https and at most {MAX_URL_BYTES} URL characters")
+        body, slots = self._body, self._slots
+        for edit in self.edits:
+            if link in edit.present:
+                edits = [edit for edit in self.edits if link not in edit.present]
+                body, slots = _compile(self._content, self.body_start, edits, self.removed_spans)
+                break
+        pieces = body.copy()
+        for at, piece in slots:
+            pieces[at] = forms[piece] if isinstance(piece, int) else piece.render(forms)
+        if self.keeps_sender_optout:
+            pieces[0] = b"".join((add, self._list_id, self._head))
+            return b"".join(pieces)
+        second = b""
+        if mailto:
+            address = mailto.encode("ascii", "replace")
+            if len(address) > MAX_URL_BYTES or _MAILTO.fullmatch(address) is None:
+                raise ValueError(f"opt-out mailto: expected a mailto URI of at most {MAX_URL_BYTES} URL characters")
+            # One line if it can be: a relay that folded this field anew broke its signature.
+            joint = b", <" if len(link) + len(address) < _LONGEST_SINGLE_LINE else b",\r\n <"
+            second = joint + address + b">"
+        pieces[0] = b"".join(
+            (add, b"List-Unsubscribe: <", link, b">", second, b"\r\n", _ONE_CLICK, self._list_id, self._head)
+        )
+        return b"".join(pieces)
+
+
+def _find_warnings(edits: list[LeafEdit]) -> list[RewriteWarning]:
+    warnings = []
+    for edit in edits:
+        if edit.is_long:
+            warnings.append(LONG_HTML)
+        if 0 < edit.fills < edit.urls:
+            warnings.append(UNSEEN_PLACEHOLDER)
+    return warnings
+
+
+def _compile(
+    content: bytes, body_start: int, edits: list[LeafEdit], removed: list[tuple[int, int]]
+) -> tuple[list[bytes], list[tuple[int, int | Base64Run]]]:
+    """The body as pieces, the first of which is kept for the header; and which of them vary, by place."""
+    body: list[bytes] = [b""]
+    slots: list[tuple[int, int | Base64Run]] = []
+    position = body_start
+    spans: list[tuple[int, int, list[Piece]]] = [(edit.start, edit.end, edit.pieces) for edit in edits]
+    if removed:
+        spans += [(start, end, []) for start, end in removed]
+        spans.sort(key=lambda span: span[0])
+    for start, end, pieces in spans:
+        body.append(content[position:start])
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                body.append(piece)
+            else:
+                slots.append((len(body), piece))
+                body.append(b"")
+        position = end
+    body.append(content[position:])
+    return body, slots
+
+
+def plan_rewrite(
+    content: bytes,
+    headers: HeaderBlock,
+    footer: Footer,
+    settings: RewriteSettings,
+    *,
+    remove: frozenset[bytes],
+    has_8bitmime: bool,
+    is_smtputf8: bool,
+) -> RewritePlan | RewriteRefusal:
+    """How the copies of ``content`` (CRLF throughout) are made, or why they cannot be.
+
+    ``remove``: lower-case names of fields to drop. ``has_8bitmime``: the next hop takes 8-bit text, so added text may
+    be 8-bit where the sender's is. ``is_smtputf8``: header text may be UTF-8, else it is ASCII or RFC 2047.
+    Raises ``RewriteFault`` if the result does not pass the checks before release: a fault of ours, to be answered
+    as temporary.
+    """
+    try:
+        return _plan(content, headers, footer, settings, remove, has_8bitmime, is_smtputf8)
+    except MalformedContent as malformed:
+        return RewriteRefusal(malformed.detail)
+
+
+def _plan(
+    content: bytes,
+    headers: HeaderBlock,
+    footer: Footer,
+    settings: RewriteSettings,
+    remove: frozenset[bytes],
+    has_8bitmime: bool,
+    is_smtputf8: bool,
+) -> RewritePlan:
+    if headers.has_defect:
+        raise MalformedContent(RewriteDetail.MALFORMED_HEADER)
+    limits = settings.limits
+    root = Part(headers, len(content), limits)
+    views = find_views(root, limits, removes_amp=settings.removes_amp)
+    placeholder = make_placeholder(settings.placeholder)
+    edits = []
+    dropped_at: list[int] = []
+    for part in views.leaves:
+        edit = edit_leaf(part, footer, placeholder, has_8bitmime=has_8bitmime, is_view=True)
+        if edit is not None:
+            edits.append(_with_fields(edit, part, root, dropped_at))
+    for part in views.others:
+        edit = _edit_other(part, footer, placeholder, has_8bitmime)
+        if edit is not None:
+            edits.append(_with_fields(edit, part, root, dropped_at))
+    keeps = settings.keep_sender_optout and _has_one_click(headers)
+    signatures: list[bytes] = []
+    replaced: list[bytes] = []
+    has_list_id = False
+    for field in headers.fields:
+        name = field[0]
+        if name == b"dkim-signature":
+            found = _SIGNING_DOMAIN.search(headers.value(field))
+            domain = found[1].lower() if found else b""
+            if domain in settings.signed_domains or not settings.keeps_foreign_signatures:
+                dropped_at.append(field[1])
+                signatures.append(domain)
+        elif name == b"list-id":
+            has_list_id = True
+        elif name == b"list-unsubscribe" and not keeps:
+            replaced.append(headers.value(field))
+    head = render_without(headers, remove if keeps else remove | _OPT_OUT_FIELDS, dropped_at)
+    # A message without the empty line gets one: it now has a body.
+    head += content[headers.end : headers.body_start] or b"\r\n"
+    list_id = b""
+    if not has_list_id or b"list-id" in remove:
+        list_id = footer.list_id_utf8 if is_smtputf8 else footer.list_id
+    plan = RewritePlan(
+        content,
+        headers.body_start,
+        edits,
+        views,
+        limits,
+        head=head,
+        list_id=list_id,
+        keeps_sender_optout=keeps,
+        removed_signatures=signatures,
+        replaced_values=replaced,
+    )
+    check_copy(content, plan, plan.render(footer.link_base.decode("ascii") + _SAMPLE, "mailto:a@b.example", b""))
+    return plan
+
+
+def _edit_other(part: Part, footer: Footer, placeholder: Placeholder, has_8bitmime: bool) -> LeafEdit | None:
+    """The change to a later inline text; what cannot be read there is left as it is, the view has its footer."""
+    try:
+        return edit_leaf(part, footer, placeholder, has_8bitmime=has_8bitmime, is_view=False)
+    except MalformedContent:
+        return None
+
+
+def _with_fields(edit: LeafEdit, part: Part, root: Part, dropped_at: list[int]) -> LeafEdit:
+    """``edit`` without the part's checksum and length fields, which no longer hold; other fields stay as they are."""
+    stale = [field[1] for field in part.headers.fields if field[0] in _STALE_FIELDS]
+    if not stale:
+        return edit
+    if part is root:
+        dropped_at += stale
+        return edit
+    header = render_without(part.headers, _STALE_FIELDS) + part.headers.content[part.headers.end : part.body_start]
+    return edit._replace(start=part.start, pieces=[header, *edit.pieces])
+
+
+def _has_one_click(headers: HeaderBlock) -> bool:
+    """Whether the sender's own pair is complete: one field each, an https URI, the one value (RFC 8058 3.1)."""
+    found = headers.find_all(_OPT_OUT_FIELDS)
+    uris = found.get(b"list-unsubscribe", [])
+    posts = found.get(b"list-unsubscribe-post", [])
+    return (
+        len(uris) == len(posts) == 1
+        and b"<https://" in uris[0].lower()
+        and posts[0].lower() == b"list-unsubscribe=one-click"
+    )

@@ -1,0 +1,123 @@
+"""The checks before release (content-rules B5): the copy is parsed afresh and held against the original.
+
+A failed check is a fault of ours, never the sender's: nothing goes out, and the client is told to try again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec
+from filters.mime.headers import scan_headers
+from filters.mime.leaf import MAX_LINE_BYTES, LeafEdit
+from filters.mime.refusal import MalformedContent
+from filters.mime.structure import Part
+from filters.mime.transfer import decode_base64, decode_quoted_printable
+from filters.mime.views import Views, find_views
+
+if TYPE_CHECKING:
+    from filters.mime.plan import RewritePlan
+
+
+class RewriteFault(RuntimeError):  # noqa: N818 - a fault, as opposed to a refusal
+    """A copy that does not pass. The text names the check and holds nothing of the content."""
+
+
+def check_copy(original: bytes, plan: RewritePlan, copy: bytes) -> None:
+    """Raise ``RewriteFault`` unless ``copy`` is ``original`` with the opt-out and nothing else.
+
+    Checked: List-Unsubscribe and List-Unsubscribe-Post exactly once; the same entities with the same types and
+    encodings; every octet outside the changed leaves the same; each changed leaf, decoded, the old text with one
+    insertion that holds the URL (with placeholders: the old text up to the first); no added line over 998 octets.
+    """
+    try:
+        headers = scan_headers(copy, plan.limits)
+        root = Part(headers, len(copy), plan.limits)
+        views = find_views(root, plan.limits)
+    except MalformedContent as malformed:
+        raise RewriteFault(f"copy cannot be parsed: {malformed.detail}") from None
+    found = headers.find_all((b"list-unsubscribe", b"list-unsubscribe-post"))
+    uris = found.get(b"list-unsubscribe", [])
+    if len(uris) != 1 or len(found.get(b"list-unsubscribe-post", [])) != 1:
+        raise RewriteFault("opt-out fields are not there exactly once")
+    _check_tree(plan.found, views)
+    url = b"" if plan.keeps_sender_optout else uris[0][1 : uris[0].index(b">")]
+    edits = [edit for edit in plan.edits if url not in edit.present]
+    changed = _find_changed(plan.found, views, edits)
+    _check_rest(original, copy, plan, edits, changed, root)
+    for edit, old, new in changed:
+        _check_leaf(edit, old, new, url)
+
+
+def _check_tree(before: Views, after: Views) -> None:
+    shapes = [[(part.type, part.encoding, part.disposition) for part in views.visited] for views in (before, after)]
+    if shapes[0] != shapes[1] or len(before.leaves) != len(after.leaves):
+        raise RewriteFault("the part tree changed")
+
+
+def _find_changed(before: Views, after: Views, edits: list[LeafEdit]) -> list[tuple[LeafEdit, Part, Part]]:
+    pairs = {
+        old.body_start: (old, new)
+        for olds, news in ((before.leaves, after.leaves), (before.others, after.others))
+        for old, new in zip(olds, news, strict=False)
+    }
+    return [(edit, *pairs[edit.body_start]) for edit in edits]
+
+
+def _check_rest(
+    original: bytes,
+    copy: bytes,
+    plan: RewritePlan,
+    edits: list[LeafEdit],
+    changed: list[tuple[LeafEdit, Part, Part]],
+    root: Part,
+) -> None:
+    at_old, at_new = plan.body_start, root.body_start
+    removed = plan.removed_spans
+    gaps = [
+        (edit.start, edit.end, new.start if edit.start < old.body_start else new.body_start, new.end)
+        for edit, old, new in changed
+    ]
+    gaps.append((len(original), len(original), len(copy), len(copy)))
+    for start, end, new_start, new_end in gaps:
+        kept = original[at_old:start]
+        for left, right in reversed(removed):
+            if at_old <= left and right <= start:
+                kept = kept[: left - at_old] + kept[right - at_old :]
+        if kept != copy[at_new:new_start]:
+            raise RewriteFault("octets outside the changed leaves differ")
+        at_old, at_new = end, new_end
+
+
+def _check_leaf(edit: LeafEdit, old: Part, new: Part, url: bytes) -> None:
+    before, after = _decode(old), _decode(new)
+    place = edit.place
+    if before[:place] != after[:place] or (edit.urls == 1 and not edit.fills and not after.endswith(before[place:])):
+        raise RewriteFault("a changed leaf is not the old text with an insertion")
+    form = url.replace(b"&", b"&amp;") if edit.is_html else url
+    if url and after.count(form) - before.count(form) != edit.urls:
+        raise RewriteFault("the link is not in a changed leaf as often as it should be")
+    content = new.headers.content
+    at = new.body_start
+    while new.end - at > MAX_LINE_BYTES:
+        line_end = content.rfind(b"\n", at, at + MAX_LINE_BYTES + 2)
+        if line_end < 0:
+            if not _has_long_line(old):
+                raise RewriteFault("a line is over 998 octets")
+            break
+        at = line_end + 1
+
+
+def _has_long_line(part: Part) -> bool:
+    return any(len(line) > MAX_LINE_BYTES for line in part.headers.content[part.body_start : part.end].split(b"\r\n"))
+
+
+def _decode(part: Part) -> bytes:
+    encoded = part.headers.content[part.body_start : part.end]
+    if part.encoding == "base64":
+        text = decode_base64(encoded)
+        if find_family(part.type.charset) is CharsetFamily.WIDE:
+            codec = find_wide_codec(part.type.charset, text)
+            return text.decode(codec).encode() if codec else text
+        return text
+    return decode_quoted_printable(encoded) if part.encoding == "quoted-printable" else encoded

@@ -1,0 +1,15 @@
+"""Informational mail: header fields change, nothing else does."""
+
+from __future__ import annotations
+
+from filters.mime.headers import HeaderBlock, render_without
+
+
+def stamp(content: bytes, headers: HeaderBlock, remove: frozenset[bytes], add: bytes) -> bytes:
+    """``content`` without the fields named in ``remove`` (lower case) and with ``add`` on top.
+
+    ``add`` is complete field lines, each ended by CRLF, or empty. No opt-out goes in: informational mail must not
+    carry one (content-rules B2).
+    """
+    kept = render_without(headers, remove)
+    return b"".join((add, kept, content[headers.end :]))
