@@ -115,7 +115,7 @@ def name(example: str) -> Kind:
     )
 
 
-def digits(count: int, expected: str, example: str) -> Kind:
+def digits(count: int, expected: str, example: str, *, shows_value: bool = True) -> Kind:
     def parse(raw: object) -> str:
         if isinstance(raw, int) and not isinstance(raw, bool):
             raise ValueError("write it in quotes, leading zeros count")  # noqa: TRY004 - as in _text
@@ -126,7 +126,7 @@ def digits(count: int, expected: str, example: str) -> Kind:
             raise ValueError(f"it has {len(value)} digit{'' if len(value) == 1 else 's'}")
         return value
 
-    return Kind(expected, f'"{example}"', parse)
+    return Kind(expected, f'"{example}"', parse, shows_value)
 
 
 def one_of(choices: type[StrEnum]) -> Kind:

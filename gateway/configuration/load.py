@@ -110,13 +110,18 @@ def parse_file(path: Path) -> ParsedFile:
         raise ConfigurationError([_explain_syntax(name, text, str(error))]) from None
     except RecursionError:
         raise _too_deep(name) from None
+    except ValueError:
+        # The interpreter refuses to read decimal numbers of thousands of digits.
+        raise ConfigurationError([Problem(name, 0, "", "TOML", "a number of thousands of digits")]) from None
     if _find_depth(data) > MOST_DEPTH:
         raise _too_deep(name)
     return ParsedFile(path, data, find_lines(text))
 
 
 def _too_deep(name: str) -> ConfigurationError:
-    return ConfigurationError([Problem(name, 0, "", f"tables and lists nested at most {MOST_DEPTH} deep", "deeper")])
+    return ConfigurationError(
+        [Problem(name, 0, "", f"tables and lists nested at most {MOST_DEPTH} deep", "deeper nesting")]
+    )
 
 
 def _find_depth(data: object) -> int:

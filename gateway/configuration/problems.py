@@ -13,6 +13,7 @@ Path = tuple[str | int, ...]
 """Where a setting is: ``("clients", 0, "networks", 1)``."""
 
 _SHOWN_CHARACTERS = 80
+_SHOWN_BITS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def render_found(raw: object) -> str:
         return "a table"
     if isinstance(raw, datetime.date | datetime.time):
         return f"the date or time {raw.isoformat()}"
-    return repr(raw)
+    # A hexadecimal number may be larger than the interpreter is willing to print.
+    return repr(raw) if not isinstance(raw, int) or raw.bit_length() <= _SHOWN_BITS else "a huge number"
 
 
 def render_kind_of(raw: object) -> str:

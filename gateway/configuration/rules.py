@@ -52,9 +52,8 @@ def names_are_unique(document: Document) -> Iterator[Finding]:
         + [(("upstreams", "sms", n, "name"), upstream.name) for n, upstream in enumerate(document.upstreams.sms)]
     )
     yield from _unique(
-        (("listeners", "smtp", n, "name"), listener.name)
+        (("listeners", "smtp", n, "name"), listener.effective_name)
         for n, listener in enumerate(document.listeners.smtp)
-        if listener.name is not None
     )
 
 

@@ -230,7 +230,7 @@ class _Settling:
     def _smtp_listener(self, section: SmtpListenerSection) -> SmtpListenerSettings:
         limits = section.limits
         return SmtpListenerSettings(
-            name=section.name or f"smtp-{section.address.port}",
+            name=section.effective_name,
             address=section.address,
             upstream=section.upstream,
             protocol=section.protocol,

@@ -35,6 +35,9 @@ FooterText = Annotated[
 ]
 
 
+TraderId = Annotated[str, kinds.digits(11, "the 11 digits of a T.C. identity number", "12345678901", shows_value=False)]
+
+
 class SmsOptOutSection(Section):
     """How an SMS of this brand can be refused by SMS: the keyword is sent to the number."""
 
@@ -102,8 +105,8 @@ class BrandSection(Section):
     trader_name: Annotated[str, kinds.text(150, "Ayşe Örnek", may_be_empty=True)] = setting(
         "", "Name and surname of a tradesman, instead of title and mersis."
     )
-    trader_id: Annotated[str, kinds.digits(11, "the 11 digits of a T.C. identity number", "12345678901")] | None = (
-        setting(None, "T.C. identity number of a tradesman.")
+    trader_id: TraderId | None = setting(
+        None, "T.C. identity number of a tradesman. It stands in the mail, as the law asks, and in no log."
     )
     contact: Annotated[str, kinds.text(200, "iletisim@shop.example", may_be_empty=True)] = setting(
         "",

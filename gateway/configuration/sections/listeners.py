@@ -92,6 +92,10 @@ class SmtpListenerSection(Section):
     )
     limits: SmtpLimitsSection = table(SmtpLimitsSection)
 
+    @property
+    def effective_name(self) -> str:
+        return self.name or f"smtp-{self.address.port}"
+
 
 class HttpListenerSection(Section):
     """Opt-out pages, and the send APIs of SMS providers. Usually behind a reverse proxy that ends TLS."""
