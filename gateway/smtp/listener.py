@@ -17,9 +17,9 @@ from gateway.ports import MailHandler
 from gateway.smtp import replies
 from gateway.smtp.extensions import Extensions
 from gateway.smtp.memory_budget import MemoryBudget
-from gateway.smtp.proxy_gate import ProxyGate
 from gateway.smtp.session import MailSession, SessionEvent
 from gateway.smtp.settings import ListenerSettings, TlsMode
+from gateway.smtp.welcome import accept_connections
 
 _BACKLOG = 2048
 _SWEEP_S = 1.0
@@ -55,9 +55,10 @@ class MailListener:
         self.count = count
         self.extensions = Extensions(settings, capabilities, footer_allowance, lambda: self.clients.has_logins)
         self._sessions: set[MailSession] = set()
-        self._gates: set[ProxyGate] = set()
         self._peers: dict[str, int] = {}
+        self._is_accepting = False
         self._server: asyncio.Server | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event = asyncio.Event()
         # Unique among workers and restarts, so that a session can be named in logs without naming its peer.
@@ -70,26 +71,29 @@ class MailListener:
         return len(self._sessions)
 
     async def start(self, sock: socket.socket) -> None:
-        """Accept connections on ``sock``, which listens already."""
+        """Accept connections on ``sock``, which listens already and does not block."""
         loop = asyncio.get_running_loop()
         self._clock = loop.time
-        needs_gate = bool(self.settings.proxy_networks)
-        self._server = await loop.create_server(
-            (lambda: ProxyGate(self)) if needs_gate else (lambda: MailSession(self)), sock=sock, backlog=_BACKLOG
-        )
+        self._is_accepting = True
+        if self.settings.proxy_networks or self.settings.tls is TlsMode.IMPLICIT:
+            self._accepting = loop.create_task(accept_connections(self, sock), name=f"smtp-accept-{self.settings.name}")
+        else:
+            self._server = await loop.create_server(lambda: MailSession(self), sock=sock, backlog=_BACKLOG)
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
 
     def stop_accepting(self) -> None:
         """Close the listening socket; sessions go on."""
+        self._is_accepting = False
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
 
     async def drain(self, timeout_s: float) -> None:
         """Stop accepting and end all sessions: idle ones now, the others after their message or ``timeout_s``."""
         self.stop_accepting()
-        for gate in tuple(self._gates):
-            gate.refuse()
         for session in tuple(self._sessions):
             session.shut_down()
         await self._wait_until_empty(timeout_s)
@@ -104,8 +108,6 @@ class MailListener:
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
-        for gate in tuple(self._gates):
-            gate.refuse()
         for session in tuple(self._sessions):
             session.abort()
 
@@ -119,7 +121,7 @@ class MailListener:
 
     def admit(self, session: MailSession) -> bytes:
         """Count ``session`` in; the reply that refuses it, b"" for none."""
-        if self._server is None:
+        if not self._is_accepting:
             return replies.SHUTTING_DOWN
         if len(self._sessions) >= self.settings.max_connections:
             return replies.TOO_MANY_CONNECTIONS
@@ -150,12 +152,6 @@ class MailListener:
         """Whether ``peer`` is a balancer, which must begin with a PROXY header."""
         address = ipaddress.ip_address(peer)
         return any(address in network for network in self.settings.proxy_networks)
-
-    def hold_gate(self, gate: ProxyGate) -> None:
-        self._gates.add(gate)
-
-    def release_gate(self, gate: ProxyGate) -> None:
-        self._gates.discard(gate)
 
     def _sweep(self) -> None:
         now = self._clock()

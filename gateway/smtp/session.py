@@ -112,6 +112,7 @@ class MailSession(asyncio.Protocol):
     def __init__(self, listener: MailListener, peer: str = "") -> None:
         self.listener = listener
         self.peer = peer
+        """Empty until the connection is made, unless a PROXY header told it."""
         self._dialogue = Dialogue(listener.settings, listener.extensions, listener.budget)
         self._transport: asyncio.Transport | None = None
         self._awaited: _Awaited | None = None
@@ -138,8 +139,7 @@ class MailSession(asyncio.Protocol):
         refusal = listener.admit(self)
         if refusal:
             listener.count(SessionEvent.CONNECTION_REFUSED)
-            if listener.settings.tls is not TlsMode.IMPLICIT:
-                self._transport.write(refusal)
+            self._transport.write(refusal)
             self._transport.close()
             return
         listener.count(SessionEvent.CONNECTION_OPENED)
@@ -147,11 +147,9 @@ class MailSession(asyncio.Protocol):
         dialogue.session_id = listener.next_session_id()
         dialogue.peer = self.peer
         dialogue.client = listener.clients.find_by_network(self.peer)
-        if listener.settings.tls is TlsMode.IMPLICIT:
-            self._start_tls()
-        else:
-            dialogue.greet()
-            self._send_replies()
+        dialogue.is_tls = listener.settings.tls is TlsMode.IMPLICIT
+        dialogue.greet()
+        self._send_replies()
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
@@ -398,7 +396,7 @@ class MailSession(asyncio.Protocol):
     # TLS
 
     def _start_tls(self) -> None:
-        """Shake hands on the plain connection, which from here on nothing is read from in clear."""
+        """STARTTLS: shake hands on the plain connection, from which nothing more is read in clear."""
         assert self._transport is not None
         self._transport.pause_reading()
         self._tls_task = asyncio.get_running_loop().create_task(self._shake_hands(self._transport), name="smtp-tls")
@@ -430,12 +428,7 @@ class MailSession(asyncio.Protocol):
         self._transport = encrypted
         self._is_paused = False
         self._is_write_blocked = False
-        if self._dialogue.effect is None:
-            self._dialogue.is_tls = True
-            self._dialogue.greet()
-            self._send_replies()
-        else:
-            self._go_on(self._dialogue.tls_started)
+        self._go_on(self._dialogue.tls_started)
         early, self._early = self._early, []
         for data in early:
             self.data_received(data)
@@ -449,6 +442,5 @@ _LOGIN_REPLIES: Final[dict[object, bytes]] = {
 
 
 def peer_of(transport: asyncio.BaseTransport) -> str:
-    """The address at the other end. A local socket, guarded by the permissions of its file, counts as loopback."""
-    name = transport.get_extra_info("peername")
-    return normalise_peer(name[0]) if isinstance(name, tuple) else "127.0.0.1"
+    """The address at the other end, normalised."""
+    return normalise_peer(transport.get_extra_info("peername")[0])
