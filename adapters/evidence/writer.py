@@ -121,7 +121,7 @@ class EvidenceWriter:
         self._slot = slot
         self._signer = signer
         self._settings = settings or WriterSettings()
-        self._report = report or (lambda _event, _fields: None)
+        self._on_event = report or (lambda _event, _fields: None)
         self._clock = clock
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._pending: list[bytes] = []
@@ -139,6 +139,7 @@ class EvidenceWriter:
         self._fd = -1
         self._heads_fd = -1
         self._heads_size = -1  # before a write of a head that failed; -1: none did
+        self._next_head: Head | None = None
         self._next_opening: tuple[_Rotation, _Position] | None = None
         self.committed_records = 0
         self.failed_records = 0
@@ -252,8 +253,13 @@ class EvidenceWriter:
         closes = not self._pending if self._wants_close else is_old or size >= settings.segment_bytes
         heads_line = b""
         heads = at.heads
+        self._next_head = None
         if closes or self._wants_head or unsigned >= settings.sign_every_records:
-            frame, link, heads_line = self._sign(at, link, count, closes)
+            head = self._sign(at, link, count, closes)
+            payload = head.encode()
+            frame, link = encode_frame(HEAD, payload, link)
+            heads_line = payload + b"\n"
+            self._next_head = head
             pieces.append(frame)
             size += len(frame)
             heads += 1
@@ -286,14 +292,11 @@ class EvidenceWriter:
         self._pending_bytes -= size
         return records, dones
 
-    def _sign(self, at: _Position, link: bytes, records: int, closes: bool) -> tuple[bytes, bytes, bytes]:
+    def _sign(self, at: _Position, link: bytes, records: int, closes: bool) -> Head:
         head = Head(
             self.writer, at.heads, at.segment, records, link.hex(), _iso(self._clock()), closes, self._signer.key_id
         )
-        head = head._replace(signature=self._signer.sign(head.statement()))
-        payload = head.encode()
-        frame, link = encode_frame(HEAD, payload, link)
-        return frame, link, payload + b"\n"
+        return head._replace(signature=self._signer.sign(head.statement()))
 
     def _open_next(self, at: _Position) -> tuple[_Rotation, _Position]:
         """The next segment's path and first bytes, and the position after them."""
@@ -321,6 +324,13 @@ class EvidenceWriter:
         self._kept = self._next
         self._unsigned = self._next_unsigned
         self.committed_records += len(dones)
+        if self._next_head is not None:
+            # Whoever collects the log elsewhere has a head that these files cannot be rolled back behind unseen.
+            head, self._next_head = self._next_head, None
+            self._report(
+                "head.signed",
+                {"writer": head.writer, "number": head.number, "records": head.records, "head": head.encode().decode()},
+            )
         if problem is not None:
             self._lose(problem)
         elif self._next_opening is not None:
@@ -328,7 +338,7 @@ class EvidenceWriter:
         if self._pending or self._wants_close:
             self._submit()  # before the callbacks: the disk works while they run
         if self.observe_commit is not None:
-            self.observe_commit(seconds, len(dones))
+            self._safely(self.observe_commit, seconds, len(dones))
         self._answer(dones, True)
         self._wake()
 
@@ -342,10 +352,17 @@ class EvidenceWriter:
 
     def _answer(self, dones: list[Done], is_kept: bool) -> None:
         for done in dones:
-            try:
-                done(is_kept)
-            except Exception as error:  # one caller's fault must not leave the rest of the batch without an answer
-                self._loop.call_exception_handler({"message": "evidence callback failed", "exception": error})
+            self._safely(done, is_kept)
+
+    def _report(self, event: str, fields: dict[str, object]) -> None:
+        self._safely(self._on_event, event, fields)
+
+    def _safely(self, callback: Callable[..., object], *arguments: object) -> None:
+        """One callback's fault must leave neither the rest of the batch without an answer nor the writer stuck."""
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "evidence callback failed", "exception": error})
 
     def _lose(self, error: OSError) -> None:
         """Stop taking records, say so once, and try again later."""

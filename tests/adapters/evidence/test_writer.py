@@ -84,11 +84,12 @@ async def test_done_is_called_once_in_the_loop_even_if_another_callback_fails(ma
     def fail(_is_kept: bool) -> None:
         raise RuntimeError
 
+    writer.observe_commit = lambda _seconds, _records: 1 / 0
     writer.append(kit.make_record(1), fail)
     writer.append(kit.make_record(2), answers.append)
     await until(lambda: answers)
     assert answers == [True]
-    assert faults == ["evidence callback failed"]
+    assert faults == ["evidence callback failed"] * 2
     await writer.close()
 
 
@@ -138,6 +139,16 @@ async def test_a_head_is_signed_in_time_and_only_if_there_is_something_new(make_
     await asyncio.sleep(0.3)
     assert len(list(read_lines(heads_path(evidence, "mx1-0")))) == 1
     await writer.close()
+
+
+async def test_each_signed_head_is_told(make_writer, evidence, kit):
+    """So that the log, collected elsewhere, keeps heads behind which these files cannot be rolled back unseen."""
+    told = []
+    writer = make_writer(report=lambda event, fields: told.append(fields["head"]) if event == "head.signed" else None)
+    writer.start()
+    await kit.append(writer, kit.make_record(1))
+    await writer.close()
+    assert [line.decode() for line in read_lines(heads_path(evidence, "mx1-0"))] == told
 
 
 async def test_a_full_segment_is_closed_and_the_chain_goes_on_in_the_next(make_writer, evidence, signer, kit):
@@ -208,7 +219,7 @@ async def test_a_crash_in_the_middle_of_a_write_is_an_unfinished_write_and_loses
         path.write_bytes(whole[: len(kept) + cut])
         heads_path(evidence, "mx1-0").unlink(missing_ok=True)
         events = []
-        again = make_writer(report=lambda event, fields, events=events: events.append((event, fields["bytes"])))
+        again = make_writer(report=lambda event, fields, events=events: events.append((event, fields.get("bytes"))))
         again.start()
         await kit.append(again, kit.make_record(3))
         await again.close()
