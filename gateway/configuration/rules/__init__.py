@@ -1,0 +1,67 @@
+"""The rules between settings, each a function from the document to what breaks it.
+
+Rules judge what stands in the file and nothing else: no file is opened here and no clock read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gateway.configuration.document import Document
+from gateway.configuration.rules.keeping import (
+    directories_are_apart,
+    freshness_limits_are_ordered,
+    store_is_one_of_ours,
+    store_settings_fit_the_store,
+)
+from gateway.configuration.rules.names import (
+    addresses_are_unique,
+    names_are_unique,
+    networks_are_unique,
+    references_exist,
+    something_is_there,
+)
+from gateway.configuration.rules.secrets import logins_are_complete, passwords_travel_encrypted, secrets_have_one_source
+from gateway.configuration.rules.senders import (
+    brands_have_an_identity,
+    clients_can_be_recognised,
+    clients_have_brands_and_classes,
+    tag_fields_are_told_apart,
+)
+from gateway.configuration.rules.transport import (
+    limits_fit_each_other,
+    mail_does_not_go_round,
+    tls_settings_are_complete,
+    upstreams_have_addresses,
+)
+from gateway.configuration.validate import Finding
+
+Rule = Callable[[Document], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    something_is_there,
+    names_are_unique,
+    networks_are_unique,
+    addresses_are_unique,
+    references_exist,
+    brands_have_an_identity,
+    clients_can_be_recognised,
+    clients_have_brands_and_classes,
+    secrets_have_one_source,
+    logins_are_complete,
+    store_is_one_of_ours,
+    store_settings_fit_the_store,
+    tls_settings_are_complete,
+    passwords_travel_encrypted,
+    upstreams_have_addresses,
+    mail_does_not_go_round,
+    limits_fit_each_other,
+    freshness_limits_are_ordered,
+    tag_fields_are_told_apart,
+    directories_are_apart,
+)
+
+
+def find_broken_rules(document: Document) -> Iterator[Finding]:
+    for rule in RULES:
+        yield from rule(document)

@@ -1,0 +1,59 @@
+"""What several rules need: addresses in use, repetitions, pairs of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.configuration.document import Document
+from gateway.configuration.problems import Path, render_path
+from gateway.configuration.section import Section
+from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
+from gateway.configuration.sections.upstreams import SmtpUpstreamSection
+from gateway.configuration.validate import Finding
+from gateway.configuration.values import Endpoint
+
+
+def listener_addresses(document: Document) -> Iterator[tuple[Path, Endpoint]]:
+    """Every address we listen on, in the order of the sections."""
+    listeners = document.listeners
+    groups: tuple[tuple[str, Sequence[SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection]], ...] = (
+        ("smtp", listeners.smtp),
+        ("http", listeners.http),
+        ("opt_out_mail", listeners.opt_out_mail),
+    )
+    for name, group in groups:
+        for n, listener in enumerate(group):
+            yield ("listeners", name, n, "address"), listener.address
+    yield ("admin", "address"), document.admin.address
+
+
+def upstream_addresses(upstream: SmtpUpstreamSection, path: Path) -> Iterator[tuple[Path, Endpoint]]:
+    """Every address of the upstream at ``path``, in order of preference."""
+    if upstream.address is not None:
+        yield (*path, "address"), upstream.address
+    for m, endpoint in enumerate(upstream.addresses):
+        yield (*path, "addresses", m), endpoint
+
+
+def find_repeated(values: Iterable[tuple[Path, object]]) -> Iterator[Finding]:
+    """Every (path, value) whose value an earlier one has."""
+    seen: dict[object, Path] = {}
+    for path, value in values:
+        if value in seen:
+            shown = value if isinstance(value, int) else f'"{value}"'
+            first = seen[value]
+            yield Finding(
+                path, "a value that is not used yet", str(shown), hint=f"{render_path(first)} has it", concerns=(first,)
+            )
+        seen.setdefault(value, path)
+
+
+def beside(path: Path, *names: str) -> tuple[Path, ...]:
+    """The settings ``names`` of the table at ``path``."""
+    return tuple((*path, name) for name in names)
+
+
+def find_two_sources(path: Path, section: Section, name: str) -> Iterator[Finding]:
+    """A secret given both by environment and by file."""
+    if getattr(section, name) is not None and getattr(section, f"{name}_file") is not None:
+        yield Finding(path, f"{name} or {name}_file", "both", concerns=beside(path, name, f"{name}_file"))
