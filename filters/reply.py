@@ -38,6 +38,8 @@ class Reply(NamedTuple):
     def render(self) -> bytes:
         """The wire form, CRLF included; a multi-line text gets the hyphen form on all lines but the last."""
         prefix = f"{self.enhanced} " if self.subject_detail else ""
+        if "\n" not in self.text:
+            return f"{self.code} {prefix}{self.text}\r\n".encode("ascii", "replace")
         lines = self.text.split("\n")
         last = len(lines) - 1
         return "".join(

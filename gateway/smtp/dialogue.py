@@ -33,9 +33,14 @@ from gateway.smtp.authentication import MAX_LINE_BYTES as MAX_LOGIN_LINE_BYTES
 from gateway.smtp.authentication import MECHANISMS, Challenge, Credentials, LoginExchange, Step
 from gateway.smtp.effects import CheckLogin, CheckRecipient, Close, Effect, HandleMessage, StartTls
 from gateway.smtp.end_of_data import ContentReader, has_clean_lines, split_at_end
-from gateway.smtp.extensions import Extensions
+from gateway.smtp.extensions import NOTHING_ANNOUNCED, Extensions
 from gateway.smtp.memory_budget import MemoryBudget
-from gateway.smtp.parameters import Announced, ParameterError, check_recipient_parameters, parse_mail_parameters
+from gateway.smtp.parameters import (
+    NO_MAIL_PARAMETERS,
+    ParameterError,
+    check_recipient_parameters,
+    parse_mail_parameters,
+)
 from gateway.smtp.settings import ListenerSettings, TlsMode
 
 MAX_LINE_BYTES: Final = 2048
@@ -45,8 +50,6 @@ _DISCARD_FACTOR: Final = 4
 """Content too big is read on and thrown away up to so many times the limit, so that the client hears why."""
 
 _DISCARD_MINIMUM: Final = 65536
-
-_NOTHING_ANNOUNCED: Final = Announced.of(None, has_prdr=False)
 
 
 class State(Enum):
@@ -168,7 +171,7 @@ class Dialogue:
         self._recipient_numbers: dict[bytes, int] = {}
         self._reply_numbers: list[int] = []
         self._saw_recipient = False
-        self._announced = _NOTHING_ANNOUNCED
+        self._announced = NOTHING_ANNOUNCED
         self._has_prdr = False
         self._size_limit = 0
         # Its content, while that is being read.
@@ -303,21 +306,21 @@ class Dialogue:
 
     def _advance(self, buffer: bytes, at: int) -> Effect | None:
         """Read ``buffer`` from ``at`` on until it ends or something has to be done first."""
+        size = len(buffer)
         while True:
             if self._is_shutting_down and self.envelope is None and self._effect is None:
                 self._close(replies.SHUTTING_DOWN)
             if self._effect is not None:
                 # The buffer is kept whole: a copy of the rest at each of a thousand pipelined RCPTs would be quadratic.
-                if at < len(buffer) and not self._is_closed:
+                if at < size and not self._is_closed:
                     self._input = buffer
                     self._input_at = at
-                    self._kept_bytes += len(buffer)
-                    self._budget.hold(len(buffer))
+                    self._kept_bytes += size
+                    self._budget.hold(size)
                 return self._effect
+            if at >= size:
+                return None
             if self._is_content:
-                if at == len(buffer):
-                    self._input = b""
-                    return None
                 at = self._read_content(buffer, at)
                 continue
             if self._is_discarding_line:
@@ -331,7 +334,7 @@ class Dialogue:
                 if end < 0 or end - at > limit:
                     if self._has_stray_newline(buffer, at, limit):
                         self._close(replies.BARE_NEWLINE_IN_COMMAND)
-                    elif end < 0 and len(buffer) - at < limit + 2:
+                    elif end < 0 and size - at < limit + 2:
                         self._input = buffer[at:]
                         return None
                     else:
@@ -355,10 +358,10 @@ class Dialogue:
             return self._effect
         self._effect = None
         self.steps += 1
-        buffer, at = self._input, 0
-        if buffer:
-            at = self._input_at
-        if self._kept:
+        if not self._kept_bytes:
+            return self._advance(b"", 0)
+        buffer, at = self._input, self._input_at
+        if not buffer or self._kept:
             buffer = b"".join((buffer[at:], *self._kept))
             at = 0
         self._forget_input()
@@ -541,14 +544,14 @@ class Dialogue:
             self._object(replies.MAIL_SYNTAX)
             return
         path, rest = match.groups()
-        capabilities = self._extensions.next_hop()
-        try:
-            parameters = parse_mail_parameters(
-                rest.strip(b" "), Announced.of(capabilities, has_prdr=not self._settings.is_lmtp)
-            )
-        except ParameterError as error:
-            self._replies.append(error.reply)
-            return
+        terms = self._extensions.terms()
+        parameters = NO_MAIL_PARAMETERS
+        if rest:
+            try:
+                parameters = parse_mail_parameters(rest.strip(b" "), terms.announced)
+            except ParameterError as error:
+                self._replies.append(error.reply)
+                return
         if path and not (len(path) <= _MAX_SENDER_BYTES and _SENDER(path)):
             try:
                 # Beyond ASCII the strict parser judges; within it, what the expression refused stays refused.
@@ -558,7 +561,7 @@ class Dialogue:
                     replies.NEEDS_SMTPUTF8 if error.problem is AddressProblem.NON_ASCII else replies.bad_sender(error)
                 )
                 return
-        size_limit = self._extensions.size_limit_bytes(client, capabilities)
+        size_limit = terms.size_limit_for(client)
         if parameters.size_bytes > size_limit:
             self._replies.append(replies.MESSAGE_TOO_BIG)
             return
@@ -566,7 +569,7 @@ class Dialogue:
             self._replies.append(replies.NO_MEMORY)
             return
         self._size_limit = size_limit
-        self._announced = Announced.of(capabilities, has_prdr=False)
+        self._announced = terms.announced
         self._has_prdr = parameters.has_prdr
         self.envelope = Envelope(
             client,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from filters.exchange import UpstreamCapabilities
 from gateway.smtp import replies
 
 
@@ -33,6 +32,10 @@ class MailParameters:
     passed_on: bytes = b""
 
 
+NO_MAIL_PARAMETERS: Final = MailParameters()
+"""Shared by all transactions without parameters; nobody changes it."""
+
+
 class Announced(NamedTuple):
     """Which parameters this session may use."""
 
@@ -40,13 +43,6 @@ class Announced(NamedTuple):
     has_smtputf8: bool
     has_dsn: bool
     has_prdr: bool
-
-    @classmethod
-    def of(cls, capabilities: UpstreamCapabilities | None, *, has_prdr: bool) -> Announced:
-        """An unknown next hop has nothing: what is not announced cannot get lost."""
-        if capabilities is None:
-            return cls(False, False, False, has_prdr)
-        return cls(capabilities.has_8bitmime, capabilities.has_smtputf8, capabilities.has_dsn, has_prdr)
 
 
 # esmtp-keyword and esmtp-value of RFC 5321 4.1.2; the value may hold UTF-8 under SMTPUTF8 (RFC 6531 3.3).
@@ -66,9 +62,9 @@ _MAX_ORCPT = 500  # RFC 3461 4.2
 
 def parse_mail_parameters(text: bytes, announced: Announced) -> MailParameters:
     """The parameters after the reverse-path, ``b""`` for none. Raises ``ParameterError``."""
-    found = MailParameters()
     if not text:
-        return found
+        return NO_MAIL_PARAMETERS
+    found = MailParameters()
     seen: set[bytes] = set()
     passed_on: list[bytes] = []
     for word in text.split(b" "):

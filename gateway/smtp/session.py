@@ -17,12 +17,11 @@ import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
 from filters.client import Client
-from filters.envelope import Answer
 from filters.reply import Reply
 from gateway.clients import LoginFailure
 from gateway.peer import normalise_peer
@@ -116,7 +115,7 @@ class MailSession(asyncio.Protocol):
         self._dialogue = Dialogue(listener.settings, listener.extensions, listener.budget)
         self._transport: asyncio.Transport | None = None
         self._awaited: _Awaited | None = None
-        self._result: object = _NOTHING
+        self._result: Any = _NOTHING
         self._is_asking = False
         self._is_paused = False
         self._is_write_blocked = False
@@ -252,7 +251,7 @@ class MailSession(asyncio.Protocol):
 
     # Effects and their results
 
-    def take_result(self, awaited: _Awaited, result: object) -> None:
+    def take_result(self, awaited: _Awaited, result: Any) -> None:
         """A handler's answer, which may come within the very call that asked for it."""
         if awaited is not self._awaited:
             return
@@ -280,12 +279,8 @@ class MailSession(asyncio.Protocol):
         """Carry out ``effect`` and those that follow from it, until a result has to be waited for."""
         following: Effect | None = effect
         while following is not None:
-            if type(following) is Close:
-                self._close(lingers=not following.is_farewell)
-                return
-            if type(following) is StartTls:
-                self._send_replies()
-                self._start_tls()
+            kind = type(following)
+            if kind is not HandleMessage and kind is not CheckRecipient and self._has_ended(following):
                 return
             self._result = _NOTHING
             self._is_asking = True
@@ -307,6 +302,17 @@ class MailSession(asyncio.Protocol):
                 self._give_up(error)
                 return
 
+    def _has_ended(self, effect: Effect) -> bool:
+        """Carry out what ends the plain conversation, if ``effect`` is that."""
+        if isinstance(effect, Close):
+            self._close(lingers=not effect.is_farewell)
+            return True
+        if isinstance(effect, StartTls):
+            self._send_replies()
+            self._start_tls()
+            return True
+        return False
+
     def _ask(self, effect: Effect) -> None:
         """Put the question that ``effect`` is; the result comes to ``take_result``."""
         listener = self.listener
@@ -321,14 +327,14 @@ class MailSession(asyncio.Protocol):
             self._awaited = awaited = _Awaited(self, 0)
             listener.clients.check_login(effect.username, effect.password, self.peer, awaited)
 
-    def _resume(self, result: object) -> Effect | None:
+    def _resume(self, result: Any) -> Effect | None:
         """Tell the dialogue the result of what it asked for."""
         dialogue = self._dialogue
         asked = type(dialogue.effect)
         if asked is HandleMessage:
-            return dialogue.message_answered(None if result is _FAULT else cast(Answer, result))
+            return dialogue.message_answered(None if result is _FAULT else result)
         if asked is CheckRecipient:
-            return dialogue.recipient_checked(_FAULT_REPLY if result is _FAULT else cast("Reply | None", result))
+            return dialogue.recipient_checked(_FAULT_REPLY if result is _FAULT else result)
         if isinstance(result, Client):
             self.listener.count(SessionEvent.LOGIN_SUCCEEDED)
             return dialogue.login_checked(result)
