@@ -48,6 +48,7 @@ class Reason(StrEnum):
     OVERLOADED = "OVERLOADED"
     SHUTTING_DOWN = "SHUTTING_DOWN"
     FAULT = "FAULT"
+    PARTLY_REFUSED = "PARTLY_REFUSED"
     ALREADY_TAKEN = "ALREADY_TAKEN"
     UPSTREAM_REFUSED = "UPSTREAM_REFUSED"
     UPSTREAM_DEFERRED = "UPSTREAM_DEFERRED"
@@ -256,6 +257,13 @@ _MEANINGS: dict[Reason, _Meaning] = {
         451, "3.0",
         "A temporary fault in the gateway; the client tries again later while the operator reads the log.",
         "Ağ geçidinde geçici arıza; istemci sonra yeniden denemeli, işletmen günlüğe bakmalı.",
+    ),
+    Reason.PARTLY_REFUSED: _Meaning(
+        550, "7.1",
+        "Other recipients of this message may not have it, and by the operator's setting it then goes to nobody; the "
+        "sender takes them out and sends again.",
+        "İletinin başka alıcılarına gönderilemiyor ve işletmenin ayarı gereği bu durumda kimseye gönderilmez; gönderen "
+        "o alıcıları çıkarıp yeniden göndermeli.",
     ),
     Reason.ALREADY_TAKEN: _Meaning(
         250, "1.5",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from filters.consent import State
     from filters.decide import Decision
     from filters.mime.headers import HeaderBlock
-    from filters.mime.plan import RewritePlan, RewriteRefusal
+    from filters.mime.plan import RewritePlan
+    from filters.mime.refusal import RewriteRefusal
     from gateway.mail_route import BrandRoute, MailRoute
 
 _OPEN = (Outcome.DEFERRED, Outcome.UNKNOWN)
@@ -86,11 +87,14 @@ class RecipientInHand:
         self.verdict, self.reason = Verdict.PERMIT, Reason.ALREADY_TAKEN
         self.settle(Outcome.RELAYED, Reason.ALREADY_TAKEN.reply)
 
-    def settle_for(self, reason: Reason, row: str = "") -> None:
-        """Left out by us for ``reason``: for good, or for now where the reason's reply is temporary."""
+    def settle_for(self, reason: Reason, row: str = "", why: str = "") -> None:
+        """Left out by us for ``reason``: for good, or for now where the reason's reply is temporary.
+
+        ``why`` is a sentence that tells the sender more than the reason's own.
+        """
         self.reason = reason
         self.row = row or self.row
-        reply = reason.reply
+        reply = reason.reply._replace(text=f"{reason}: {why}") if why else reason.reply
         self.verdict = Verdict.DEFER if reply.is_temporary else Verdict.DROP
         self.settle(Outcome.DEFERRED if reply.is_temporary else Outcome.DROPPED, reply)
 
@@ -100,11 +104,14 @@ class MailInHand:
 
     __slots__ = (
         "answer",
+        "asked_at",
         "brand",
         "classification",
+        "client",
         "content",
         "content_digest",
         "decided_at",
+        "decision_s",
         "detail",
         "digest",
         "envelope",
@@ -115,6 +122,7 @@ class MailInHand:
         "is_pumping",
         "is_recorded",
         "lookup",
+        "lookup_s",
         "message_id",
         "plan",
         "received_at",
@@ -135,6 +143,8 @@ class MailInHand:
         received_at: float,
     ) -> None:
         self.envelope = envelope
+        self.client = envelope.client
+        """With the class fixed by listener and sender, once recognised."""
         self.content = content
         self.answer = answer
         self.route = route
@@ -157,6 +167,8 @@ class MailInHand:
         self.plan: RewritePlan | None = None
         self.rewrite_refusal: RewriteRefusal | None = None
         self.detail = ""
+        self.asked_at = self.lookup_s = self.decision_s = 0.0
+        """Monotonic reading, and what look-up and decision took, in seconds."""
         self.waiting: deque[RecipientInHand] = deque()
         self.in_flight = 0
         self.is_pumping = False

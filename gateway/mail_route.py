@@ -1,16 +1,19 @@
-"""What the pipeline needs to know to carry mail: per listener, per brand, and for the whole installation."""
+"""What the pipeline needs to know to carry mail: per listener and per brand, made ready once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from filters.brand import Brand
+from filters.client import Client
+from filters.envelope import Envelope
 from filters.mime.footer import Footer
 from filters.mime.plan import RewriteSettings
 from filters.policy import Policy
-from filters.vocabulary import RecipientType
+from filters.token import OptOutLinks
+from filters.vocabulary import MessageClass, RecipientType
 from gateway.ports import MailUpstream
 
 
@@ -21,21 +24,13 @@ class ContentSigner(Protocol):
         """The complete signature field to put on top, CRLF included."""
 
 
-class OptOutLinks(NamedTuple):
-    """Where one recipient refuses: an https address, a ``mailto:`` URI or "", and a short name of the token."""
-
-    url: str
-    mailto: str
-    token_id: str
-
-
 MakeLinks = Callable[[Brand, bytes, RecipientType | None, bytes], OptOutLinks]
 """(brand, canonical address, declared recipient type, consent key) → links."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrandRoute:
-    """One brand with everything made ready once: rules, footer, settings, optional signer."""
+    """One brand: rules, footer, settings, optional signer."""
 
     brand: Brand
     policy: Policy
@@ -44,10 +39,42 @@ class BrandRoute:
     signer: ContentSigner | None = None
 
 
+_STRICTNESS = {MessageClass.INFORMATIONAL: 0, MessageClass.SERVICE: 1, MessageClass.COMMERCIAL: 2}
+
+
 @dataclass(frozen=True, slots=True)
 class MailRoute:
-    """Where the mail of one listener goes."""
+    """Where the mail of one listener goes, and what its class is known to be before the message is seen.
+
+    ``fixed_class`` is the listener's; ``sender_classes`` by client name, then by MAIL FROM address or ``@domain``
+    (domain in lower case). Where several fix the class, the strictest holds.
+    """
 
     listener: str
     upstream: MailUpstream
     protocol: str = "ESMTP"
+    fixed_class: MessageClass | None = None
+    sender_classes: Mapping[str, Mapping[str, MessageClass]] = field(default_factory=dict)
+
+    def client_of(self, envelope: Envelope) -> Client:
+        """The client with the class that login, listener and sender address fix together."""
+        client = envelope.client
+        if self.fixed_class is None and not self.sender_classes:
+            return client
+        known = [
+            fixed
+            for fixed in (client.fixed_class, self.fixed_class, self._class_of_sender(envelope))
+            if fixed is not None
+        ]
+        if not known:
+            return client
+        strictest = max(known, key=_STRICTNESS.__getitem__)
+        return client if strictest is client.fixed_class else replace(client, fixed_class=strictest)
+
+    def _class_of_sender(self, envelope: Envelope) -> MessageClass | None:
+        classes = self.sender_classes.get(envelope.client.name)
+        if not classes:
+            return None
+        local, _, domain = envelope.sender.decode("utf-8", "replace").rpartition("@")
+        domain = domain.lower()
+        return classes.get(f"{local}@{domain}", classes.get(f"@{domain}"))

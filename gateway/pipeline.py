@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from hashlib import sha256
+from time import perf_counter
 
 import structlog
 
@@ -26,8 +27,9 @@ from filters.decide import Facts, decide
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
 from filters.exchange import Lookup, OutgoingMail
 from filters.freshness import freshness
-from filters.mime.headers import MalformedContent, scan_headers
-from filters.mime.plan import RewriteRefusal, plan_rewrite
+from filters.mime.headers import scan_headers
+from filters.mime.plan import plan_rewrite
+from filters.mime.refusal import MalformedContent, RewriteRefusal
 from filters.mime.stamp import stamp
 from filters.policy import Policy
 from filters.reason import Reason
@@ -54,7 +56,8 @@ class MailPipeline:
     """Carries mail from listeners to upstreams. One per worker; a ``MailHandler``.
 
     ``routes`` by listener name, ``brands`` by code. ``node`` names machine and worker in the evidence, ``store`` the
-    kind of index. ``observe`` counts and logs a message once it is answered.
+    kind of index. ``observe`` counts and logs a message once it is answered. ``refuses_partly``: a message of which
+    some recipients are dropped goes to nobody.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class MailPipeline:
         store: str,
         signing_threads: Executor,
         observe: Callable[[MailInHand, Answer], None],
+        refuses_partly: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._routes = routes
@@ -87,6 +91,9 @@ class MailPipeline:
         self._store = store
         self._signing_threads = signing_threads
         self._observe = observe
+        self._refuses_partly = refuses_partly
+        # Exempt mail may have no brand; its memory of retries is kept under some brand all the same.
+        self._any_brand = next(iter(brands))
         self._clock = clock
 
     # -- the path -------------------------------------------------------------------------------------------------
@@ -109,7 +116,7 @@ class MailPipeline:
         try:
             mail.headers = scan_headers(content)
         except MalformedContent as malformed:
-            self._refuse(mail, Reason.CONTENT_MALFORMED, malformed.reason)
+            self._refuse(mail, Reason.CONTENT_MALFORMED, malformed.detail)
             return
         if self._tracer.is_loop(content, mail.headers.body_start):
             self._refuse(mail, Reason.LOOP)
@@ -120,7 +127,7 @@ class MailPipeline:
         """The tag decides what the message is; a tag tightens, never loosens."""
         assert mail.headers is not None
         tags = mail.headers.find_all(self._tag_headers.names)
-        found = classify(tags, mail.envelope.client, self._brand_values, self._tag_headers)
+        found = classify(tags, mail.client, self._brand_values, self._tag_headers)
         if isinstance(found, ClassificationRefusal):
             self._refuse(mail, found.reason, found.field)
             return
@@ -132,7 +139,7 @@ class MailPipeline:
 
     def _look_up(self, mail: MailInHand) -> None:
         """All recipients in one call. What needs no look-up is decided at once, whatever happens to the index."""
-        code = mail.brand.brand.code if mail.brand else 0
+        code = mail.brand.brand.code if mail.brand else self._any_brand
         derive = self._keys.derive
         for recipient in mail.recipients:
             recipient.key = derive(code, recipient.envelope.address.key)
@@ -142,10 +149,12 @@ class MailPipeline:
         elif len(mail.recipients) == 1:
             self._decide(mail, None)  # nobody can have had a part of it, so the memory need not be asked
             return
+        mail.asked_at = perf_counter()
         self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
 
     def _looked_up(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
         try:
+            mail.lookup_s = perf_counter() - mail.asked_at
             self._decide(mail, answer)
         except Exception as fault:
             self._fail(mail, fault)
@@ -153,12 +162,16 @@ class MailPipeline:
     def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure | None) -> None:
         """A verdict for every recipient. Those permitted wait for their copy."""
         mail.lookup = answer
+        started = perf_counter()
         self._judge(mail, mail.recipients, answer)
+        mail.decision_s = perf_counter() - started
         if isinstance(answer, Lookup) and answer.taken:
             for recipient in mail.recipients:
                 if recipient.key in answer.taken:
                     recipient.settle_as_taken()
             mail.waiting = deque(recipient for recipient in mail.waiting if recipient.outcome is None)
+        if self._refuses_partly and any(recipient.outcome is Outcome.DROPPED for recipient in mail.recipients):
+            self._settle_waiting(mail, Reason.PARTLY_REFUSED)
         self._rewrite(mail)
 
     def _judge(
@@ -223,8 +236,8 @@ class MailPipeline:
         )
         if isinstance(plan, RewriteRefusal):
             mail.rewrite_refusal = plan
-            mail.detail = str(plan.detail)
-            self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4")
+            mail.detail = plan.detail
+            self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4", plan.sentence_en)
         else:
             mail.plan = plan
 
@@ -346,9 +359,9 @@ class MailPipeline:
             recipient.settle_for(reason)
         self._record(mail)
 
-    def _settle_waiting(self, mail: MailInHand, reason: Reason, row: str = "") -> None:
+    def _settle_waiting(self, mail: MailInHand, reason: Reason, row: str = "", why: str = "") -> None:
         for recipient in mail.waiting:
-            recipient.settle_for(reason, row)
+            recipient.settle_for(reason, row, why)
         mail.waiting.clear()
 
     def _look_up_again(self, mail: MailInHand) -> None:
@@ -397,7 +410,7 @@ class MailPipeline:
 
         Only a verdict of drop is told here. Whatever is not certain yet is decided after DATA.
         """
-        client = envelope.client
+        client = self._routes[envelope.listener].client_of(envelope)
         if client.fixed_class is not MessageClass.COMMERCIAL or len(client.brands) != 1:
             answer(None)
             return

@@ -34,6 +34,11 @@ class Readiness(NamedTuple):
     reasons: tuple[str, ...]
 
 
+def worker_state(worker: WorkerState, now: float) -> str:
+    """starting, ready, waiting, draining, or silent."""
+    return worker.report.get("state", "starting") if now - worker.reported_at < REPORT_EXPIRES_S else "silent"
+
+
 def is_healthy(workers: Iterable[WorkerState], now: float) -> bool:
     return any(now - worker.reported_at < REPORT_EXPIRES_S for worker in workers)
 

@@ -97,6 +97,7 @@ class Supervisor:
         self.restarts = 0
         self.reloads = {"done": 0, "refused": 0}
         self.last_reload_problem = ""
+        self.loaded_at = time.time()
         self._stopping = asyncio.Event()
         self._failures: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -253,6 +254,7 @@ class Supervisor:
             await self._drain(old)
             self._unbind_all_but(plan)
             self.reloads["done"] += 1
+            self.loaded_at = time.time()
             self.last_reload_problem = ""
             log.info("configuration.reloaded", generation=self.generation)
 

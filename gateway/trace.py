@@ -43,7 +43,7 @@ class Tracer:
         second = int(time.time())
         if second != self._date_second:
             self._date_second = second
-            self._date = formatdate(second).encode("ascii")
+            self._date = formatdate(second, usegmt=True).replace("GMT", "+0000").encode("ascii")
         helo = envelope.helo.encode("ascii", "replace")
         return b"Received: from %s (%s)\r\n\t%s with %s id %s;\r\n\t%s\r\n" % (
             helo or b"unknown",

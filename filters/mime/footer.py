@@ -96,8 +96,16 @@ class Footer(NamedTuple):
     allowance_bytes: int
 
 
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+"""Here http is accepted as well: what never leaves the machine is for trying things out (RFC 8058 wants https)."""
+
 MAX_URL_BYTES = 512
 """Longest personal URL, with ``&`` written as ``&amp;``; longest ``mailto:`` URI."""
+
+
+def find_texts(language: Language) -> FooterTexts:
+    """Our own words in ``language``, to be replaced in part where a brand has its own."""
+    return _TEXTS[language]
 
 
 def make_footer(
@@ -111,7 +119,8 @@ def make_footer(
     if not brand.has_identity:
         raise ValueError("brand identity: expected MERSİS number and title, or trader's name and T.C. number")
     address = urlsplit(brand.opt_out_url)
-    if address.scheme != "https" or not address.hostname or not brand.opt_out_url.isascii():
+    is_secure = address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK_HOSTS)
+    if not is_secure or not address.hostname or not brand.opt_out_url.isascii():
         raise ValueError("opt_out_url: expected an ASCII https URL")
     words = _checked(texts or _TEXTS[language])
     identity = _identity(brand, words)

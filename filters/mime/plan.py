@@ -29,7 +29,7 @@ from filters.mime.structure import Part
 from filters.mime.transfer import Base64Run, Piece, render_url_forms
 from filters.mime.views import Views, find_views
 
-_URL = re.compile(rb"https://[A-Za-z0-9._~:/?@&=%+-]+")
+_URL = re.compile(rb"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[A-Za-z0-9._~:/?@&=%+-]+")
 _MAILTO = re.compile(rb"mailto:[A-Za-z0-9._~/?@&=%+-]+")
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _OPT_OUT_FIELDS = frozenset({b"list-unsubscribe", b"list-unsubscribe-post"})

@@ -1,0 +1,618 @@
+"""The one place that wires: configuration in, running parts out. Only here are concrete adapters known.
+
+Read downwards: what the commands open, what a worker is made of, how the gateway is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import secrets
+import shutil
+import socket
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import structlog
+import uvloop
+
+from adapters.evidence.signing import load_signer, load_trusted_keys
+from adapters.evidence.writer import EvidenceWriter, WriterSettings
+from adapters.smtp.pool import SmtpUpstream
+from adapters.smtp.settings import Timeouts, UpstreamSettings
+from adapters.smtp.settings import TlsMode as UpstreamTls
+from adapters.store import Store, StoreOptions
+from adapters.store import open_store as open_store_at
+from filters.brand import Brand
+from filters.classify import TagField, TagHeaders
+from filters.consent_key import ConsentKeys
+from filters.exchange import UpstreamCapabilities
+from filters.mime.footer import Footer, Language, find_texts, make_footer
+from filters.mime.limits import DEFAULT_LIMITS
+from filters.mime.plan import RewriteSettings
+from filters.refusal_report import ReportSeal
+from filters.token import Grant, OptOutLinks, TokenKeys
+from filters.vocabulary import Channel, RecipientType
+from gateway import sockets
+from gateway.admin import AdminServer
+from gateway.clients import ClientAccess, ClientDirectory
+from gateway.configuration import Configuration, load_configuration
+from gateway.configuration.sections.rules import AmpAlternative, PartlyRefused
+from gateway.configuration.sections.upstreams import MailProtocol
+from gateway.configuration.settings import BrandSettings, Certificate, SmtpListenerSettings, SmtpUpstreamSettings
+from gateway.configuration.values import Endpoint
+from gateway.doors import HttpDoor, IntakeDoor, MailDoor
+from gateway.holidays import load_holidays
+from gateway.logs import Logs, configure_logs
+from gateway.mail_observer import MailObserver
+from gateway.mail_route import BrandRoute, MailRoute, MakeLinks
+from gateway.metrics import SupervisorMetrics, WorkerMetrics, forget_process, render, use_directory
+from gateway.observers import Observer
+from gateway.opt_out.listener import HttpListener
+from gateway.opt_out.logo import load_logo
+from gateway.opt_out.mail_intake import MailIntake
+from gateway.opt_out.pages import OptOutPages
+from gateway.pipeline import MailPipeline
+from gateway.refusals import Refusals
+from gateway.secrets import InstallationSecrets, load_or_create_secrets
+from gateway.smtp.listener import MailListener
+from gateway.smtp.memory_budget import MemoryBudget
+from gateway.smtp.settings import ListenerSettings
+from gateway.smtp.settings import TlsMode as ListenerTls
+from gateway.status import WorkerState, is_healthy, readiness, status_page, worker_state
+from gateway.supervisor import Supervisor, default_worker_command
+from gateway.trace import Tracer
+from gateway.worker import Door, Worker
+from gateway.worker_channel import ReportSender
+
+if TYPE_CHECKING:
+    from adapters.evidence.sealing import SealReport
+    from adapters.evidence.search import EvidenceReader
+
+VERSION = version("izinkapi")
+
+log = structlog.stdlib.get_logger(__name__)
+
+# -- what commands open ------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> Configuration:
+    """The configuration in ``path``. Raises ``ConfigurationError``."""
+    return load_configuration(path)
+
+
+def consent_keys(configuration: Configuration) -> ConsentKeys:
+    """Derives the keys under which this installation knows recipients."""
+    return ConsentKeys(load_or_create_secrets(configuration).index_secret.reveal())
+
+
+def open_store(configuration: Configuration) -> Store:
+    """The consent index; ``await store.start()`` connects it."""
+    return _open_store(configuration, consent_keys(configuration))
+
+
+def open_evidence_reader(configuration: Configuration) -> EvidenceReader:
+    """Finds, verifies and exports what was kept."""
+    from adapters.evidence.search import EvidenceReader  # brings a query engine, which workers never need
+
+    key_file = load_or_create_secrets(configuration).evidence_key_file
+    return EvidenceReader(configuration.evidence.directory, load_trusted_keys(key_file))
+
+
+def seal_evidence(configuration: Configuration, step: Callable[[str, int], None] | None = None) -> SealReport:
+    """Compress and index closed segments, remove what is past its retention. Blocking; may run beside the gateway."""
+    from adapters.evidence.sealing import seal  # brings a query engine, which workers never need
+
+    key_file = load_or_create_secrets(configuration).evidence_key_file
+    settings = configuration.evidence
+    return seal(settings.directory, load_signer(key_file), settings.retention_years, time.time(), step)
+
+
+def _open_store(configuration: Configuration, keys: ConsentKeys) -> Store:
+    settings = configuration.store
+    return open_store_at(
+        settings.connection_url(),
+        state_directory=settings.state_directory,
+        secret_fingerprint=keys.fingerprint,
+        options=StoreOptions(
+            taken_days=settings.retry_memory_days,
+            journal_days=settings.journal_days,
+            lookup_deadline_s=settings.lookup_timeout_s,
+            connections=settings.connections,
+            map_size_bytes=settings.map_size_bytes,
+            tls=_client_tls(settings.ca_file, verify=settings.verify) if settings.url.is_tls else None,
+        ),
+    )
+
+
+def _client_tls(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _server_tls(certificate: Certificate | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate.certificate_file, certificate.private_key_file)
+    return context
+
+
+# -- what a worker is made of ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """Everything a worker process needs to know; it reads no file that could have changed since it was validated."""
+
+    configuration: Configuration
+    secrets: InstallationSecrets
+    slot: int
+    descriptors: dict[str, int]
+    channel: int
+
+    def take(self, key: str) -> socket.socket:
+        """The inherited listening socket of endpoint ``key``."""
+        return socket.socket(fileno=self.descriptors[key])
+
+
+def worker_main() -> None:
+    """Entry of a worker process: its order comes on standard input."""
+    order = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by our own supervisor, over a pipe
+    logs = configure_logs(order.configuration.log.level, order.configuration.log.format, fixed={"worker": order.slot})
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run_worker(order, logs))
+    finally:
+        logs.close()
+
+
+async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
+    loop = asyncio.get_running_loop()
+    logs.watch_loop(loop)
+    configuration = order.configuration
+    metrics = WorkerMetrics(
+        [settings.brand.code for settings in configuration.brands],
+        [settings.name for settings in configuration.smtp_upstreams],
+    )
+    metrics.flush_regularly(loop)
+    worker = build_worker(order, metrics, logs)
+    reports = ReportSender(socket.socket(fileno=order.channel), worker.leave)
+    await reports.start()
+    try:
+        await worker.run(reports)
+    finally:
+        metrics.close()
+        await reports.close()
+
+
+def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Worker:
+    """All parts of one worker, connected and not yet started."""
+    observer = Observer(metrics)
+    mail_observer = MailObserver(metrics, logs.canonical, time.time)
+    configuration, kept = order.configuration, order.secrets
+    keys = ConsentKeys(kept.index_secret.reveal())
+    tokens = TokenKeys(kept.token_keys.reveal(), kept.token_keys.current)
+    store = _open_store(configuration, keys)
+    evidence = _open_evidence_writer(order, observer, metrics)
+    upstreams = {
+        settings.name: SmtpUpstream(_upstream_settings(settings, configuration.hostname), observer)
+        for settings in configuration.smtp_upstreams
+    }
+    brands = {settings.brand.code: _brand_route(configuration, settings) for settings in configuration.brands}
+    sender_classes = {each.client.name: each.sender_classes for each in configuration.clients if each.sender_classes}
+    routes = {
+        listener.name: MailRoute(
+            listener.name, upstreams[listener.upstream], _protocol_name(listener), listener.fixed_class, sender_classes
+        )
+        for listener in configuration.smtp_listeners
+    }
+    instance = f"{int(time.time()):x}{secrets.token_hex(2)}{order.slot:x}"
+    signing_threads = ThreadPoolExecutor(2, thread_name_prefix="dkim")
+    pipeline = MailPipeline(
+        routes=routes,
+        brands=brands,
+        tag_headers=_tag_headers(configuration),
+        keys=keys,
+        index=store,
+        evidence=evidence,
+        make_links=_link_maker(tokens),
+        tracer=Tracer(configuration.hostname, instance),
+        node=f"{configuration.hostname}-{order.slot}",
+        store=str(configuration.store.url.kind),
+        signing_threads=signing_threads,
+        observe=mail_observer.message_answered,
+        refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
+    )
+    clients = ClientDirectory(
+        [
+            ClientAccess(
+                each.client,
+                each.networks,
+                each.username or "",
+                each.password_hash.reveal_text() if each.password_hash else "",
+            )
+            for each in configuration.clients
+        ]
+    )
+    allowance = max((route.footer.allowance_bytes for route in brands.values()), default=0)
+    doors: list[Door] = []
+    budgets: list[MemoryBudget] = []
+    for listener in configuration.smtp_listeners:
+        budget = MemoryBudget(listener.message_memory_bytes)
+        budgets.append(budget)
+        upstream = upstreams[listener.upstream]
+        mail_listener = MailListener(
+            _listener_settings(listener, configuration.hostname),
+            handler=pipeline,
+            clients=clients,
+            budget=budget,
+            capabilities=_capabilities_of(upstream),
+            footer_allowance=lambda: allowance,
+            ssl_context=_server_tls(listener.certificate),
+            count=mail_observer.session_event,
+        )
+        doors.append(MailDoor(mail_listener, order.take(endpoint_key("smtp", listener.address))))
+    recorder = Refusals(
+        store,
+        evidence,
+        ReportSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current),
+        load_holidays(configuration.calendar.holidays_file, half_days_count=configuration.calendar.half_days_count),
+        observer,
+    )
+    doors += _refusal_doors(order, recorder, tokens, keys, observer)
+    return Worker(
+        evidence=evidence,
+        store=store,
+        store_kind=str(configuration.store.url.kind),
+        upstreams=[UpstreamInUse(upstream) for upstream in upstreams.values()],
+        doors=doors,
+        policies={code: route.policy for code, route in brands.items() if route.brand.is_active},
+        buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets),
+        drain_s=configuration.drain_timeout_s,
+        on_report=mail_observer.worker_reported,
+        after=[_closing(clients.close), _closing(signing_threads.shutdown)],
+    )
+
+
+def _refusal_doors(
+    order: WorkerOrder, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
+) -> list[Door]:
+    """Where people refuse: the pages behind the links, and the mail behind the mailto addresses."""
+    configuration = order.configuration
+    brands = [settings.brand for settings in configuration.brands]
+    doors: list[Door] = []
+    for http in configuration.http_listeners:
+        if not http.opt_out_pages:
+            continue
+        logos = {brand.code: load_logo(Path(brand.logo_path)) for brand in brands if brand.logo_path}
+        pages = OptOutPages(recorder, tokens, keys, brands, logos, observer)
+        listening = order.take(endpoint_key("http", http.address))
+        doors.append(HttpDoor(HttpListener(pages.build_app(), observer), listening, _server_tls(http.certificate)))
+    for mail in configuration.opt_out_mail_listeners:
+        intake = MailIntake(
+            recorder,
+            tokens,
+            keys,
+            [brand.opt_out_mail_domain for brand in brands],
+            configuration.hostname,
+            observer,
+            max_connections=mail.connections,
+            size_bytes=mail.message_bytes,
+            tls=_server_tls(mail.certificate),
+        )
+        doors.append(IntakeDoor(intake, order.take(endpoint_key("opt_out_mail", mail.address))))
+    return doors
+
+
+def _brand_route(configuration: Configuration, settings: BrandSettings) -> BrandRoute:
+    signer = None
+    if settings.dkim is not None:
+        from adapters.dkim import load_dkim_signer
+
+        signer = load_dkim_signer(settings.dkim.domain, settings.dkim.selector, settings.dkim.private_key_file)
+    return BrandRoute(
+        settings.brand,
+        settings.policy,
+        _footer(settings),
+        _rewrite_settings(configuration),
+        signer,
+    )
+
+
+def _footer(settings: BrandSettings) -> Footer:
+    language = cast("Language", str(settings.footer_language))
+    texts = find_texts(language)
+    if settings.footer_invitation is not None:
+        texts = texts._replace(invitation=settings.footer_invitation)
+    if settings.footer_link_words is not None:
+        texts = texts._replace(link_words=settings.footer_link_words)
+    return make_footer(settings.brand, language, texts=texts)
+
+
+def _rewrite_settings(configuration: Configuration) -> RewriteSettings:
+    settings = configuration.rewriting
+    return RewriteSettings(
+        placeholder=settings.placeholder.encode("ascii"),
+        keep_sender_optout=settings.keep_sender_optout,
+        signed_domains=frozenset(domain.encode("ascii") for domain in settings.signed_domains),
+        keeps_foreign_signatures=not settings.remove_foreign_signatures,
+        removes_amp=settings.amp_alternative is AmpAlternative.REMOVE,
+        limits=DEFAULT_LIMITS._replace(
+            header_bytes=settings.max_header_bytes, parts=settings.max_parts, depth=settings.max_depth
+        ),
+    )
+
+
+def _open_evidence_writer(order: WorkerOrder, observer: Observer, metrics: WorkerMetrics) -> EvidenceWriter:
+    settings = order.configuration.evidence
+    writer = EvidenceWriter(
+        settings.directory,
+        order.configuration.hostname,
+        order.slot,
+        load_signer(order.secrets.evidence_key_file),
+        WriterSettings(
+            sign_every_s=settings.sign_interval_s,
+            segment_bytes=settings.segment_bytes,
+            segment_s=settings.segment_age_s,
+        ),
+        observer.evidence_reported,
+    )
+    writer.observe_commit = metrics.count_commit
+    return writer
+
+
+def _link_maker(tokens: TokenKeys) -> MakeLinks:
+    def make_links(brand: Brand, address: bytes, recipient_type: RecipientType | None, key: bytes) -> OptOutLinks:
+        return tokens.opt_out_links(brand, Grant(brand.code, Channel.EMAIL, recipient_type, address), key)
+
+    return make_links
+
+
+def _tag_headers(configuration: Configuration) -> TagHeaders:
+    tags = configuration.tags
+
+    def fields(names: Sequence[str], words: Mapping[str, str] | None = None) -> tuple[TagField, ...]:
+        values = None if words is None else {word.encode(): str(value).encode() for word, value in words.items()}
+        return tuple(TagField(name.lower().encode("ascii"), values) for name in names)
+
+    return TagHeaders(
+        fields(tags.class_headers, tags.class_words),
+        fields(tags.brand_headers),
+        fields(tags.recipient_type_headers, tags.recipient_type_words),
+        fields(tags.campaign_headers),
+    )
+
+
+def _listener_settings(listener: SmtpListenerSettings, hostname: str) -> ListenerSettings:
+    return ListenerSettings(
+        name=listener.name,
+        hostname=hostname,
+        is_lmtp=listener.protocol is MailProtocol.LMTP,
+        tls=ListenerTls(listener.tls),
+        allows_clear_login=listener.allows_clear_login,
+        proxy_networks=listener.proxy_protocol_from,
+        max_message_bytes=listener.message_bytes,
+        max_recipients=listener.recipients,
+        max_connections=listener.connections,
+        max_connections_per_peer=listener.connections_per_peer,
+        max_command_errors=listener.errors,
+        max_failed_logins=listener.failed_logins,
+        idle_timeout_s=listener.idle_timeout_s,
+        data_grace_s=listener.data_grace_s,
+        min_data_rate=listener.data_rate,
+        answer_timeout_s=listener.answer_timeout_s,
+        max_session_s=listener.session_time_s,
+        handshake_timeout_s=listener.handshake_timeout_s,
+    )
+
+
+def _upstream_settings(settings: SmtpUpstreamSettings, hostname: str) -> UpstreamSettings:
+    return UpstreamSettings(
+        name=settings.name,
+        addresses=tuple((endpoint.host, endpoint.port) for endpoint in settings.addresses),
+        tls=UpstreamTls(settings.tls),
+        verify=settings.verify,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        tls_name=settings.server_name,
+        username=settings.username,
+        password=settings.password.reveal_text() if settings.password else None,
+        allow_cleartext_auth=settings.allows_clear_login,
+        helo_name=hostname,
+        is_lmtp=settings.protocol is MailProtocol.LMTP,
+        max_connections=settings.connections,
+        max_waiting=settings.queue,
+        max_waiting_bytes=settings.queue_memory_bytes,
+        max_transactions=settings.max_messages_per_connection,
+        max_age_s=settings.connection_age_s,
+        idle_s=settings.idle_timeout_s,
+        timeouts=Timeouts(
+            waiting_s=settings.queue_timeout_s,
+            connect_s=settings.connect_timeout_s,
+            command_s=settings.reply_timeout_s,
+            after_dot_s=settings.final_reply_timeout_s,
+        ),
+    )
+
+
+class UpstreamInUse:
+    """An upstream as the worker's life sees it."""
+
+    def __init__(self, upstream: SmtpUpstream) -> None:
+        self._upstream = upstream
+
+    @property
+    def name(self) -> str:
+        return self._upstream.name
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a connection has told what the next hop can do, and one could be had now."""
+        return self._upstream.capabilities is not None and self._upstream.is_reachable
+
+    async def start(self) -> bool:
+        return await self._upstream.start()
+
+    async def close(self, drain_s: float = 0.0) -> None:
+        await self._upstream.close(drain_s)
+
+    def describe(self) -> dict[str, object]:
+        status = self._upstream.status
+        return {
+            "is_reachable": status.is_reachable,
+            "connections": status.connections,
+            "idle": status.idle,
+            "waiting": status.waiting,
+            "hosts": [
+                {
+                    "address": host.address,
+                    "state": str(host.state),
+                    "since": host.since,
+                    "last_error": str(host.last_fault) if host.last_fault else "",
+                }
+                for host in status.hosts
+            ],
+        }
+
+
+def _capabilities_of(upstream: SmtpUpstream) -> Callable[[], UpstreamCapabilities | None]:
+    return lambda: upstream.capabilities
+
+
+def _protocol_name(listener: SmtpListenerSettings) -> str:
+    return "LMTP" if listener.protocol is MailProtocol.LMTP else "ESMTP"
+
+
+def _closing(close: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        close()
+
+    return run
+
+
+# -- serving -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NamedEndpoint:
+    """A listening address by the key under which a worker gets its socket."""
+
+    key: str
+    host: str
+    port: int
+
+
+def endpoint_key(kind: str, address: Endpoint) -> str:
+    """``smtp 127.0.0.1:2525``: the same for supervisor and worker, and for the same listener after a reload."""
+    return f"{kind} {address}"
+
+
+class GatewayPlan:
+    """A configuration as the supervisor sees it (``gateway.supervisor.Plan``)."""
+
+    def __init__(self, configuration: Configuration, kept: InstallationSecrets, environment: dict[str, str]) -> None:
+        self.configuration = configuration
+        self._kept = kept
+        self.environment = environment
+        self.workers = configuration.workers
+        self.drain_s = configuration.drain_timeout_s
+        self.endpoints = tuple(
+            NamedEndpoint(endpoint_key(kind, listener.address), listener.address.host, listener.address.port)
+            for kind, listeners in (
+                ("smtp", configuration.smtp_listeners),
+                ("http", configuration.http_listeners),
+                ("opt_out_mail", configuration.opt_out_mail_listeners),
+            )
+            for listener in listeners
+        )
+
+    def order(self, slot: int, file_descriptors: dict[str, int], channel: int) -> bytes:
+        return pickle.dumps(WorkerOrder(self.configuration, self._kept, slot, file_descriptors, channel))
+
+
+def serve(path: Path) -> None:
+    """Run the gateway until a signal ends it. Raises ``ConfigurationError``, ``sockets.BindError``, ``OSError``."""
+    configuration = load(path)
+    logs = configure_logs(configuration.log.level, configuration.log.format)
+    metrics_directory = Path(tempfile.mkdtemp(prefix="izinkapi-metrics-"))
+    use_directory(metrics_directory)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(path, configuration, metrics_directory, logs))
+    finally:
+        logs.close()
+        shutil.rmtree(metrics_directory, ignore_errors=True)
+
+
+async def _serve(path: Path, configuration: Configuration, metrics_directory: Path, logs: Logs) -> None:
+    logs.watch_loop(asyncio.get_running_loop())
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(metrics_directory)}
+    plan = GatewayPlan(configuration, load_or_create_secrets(configuration), environment)
+
+    def load_plan() -> GatewayPlan:
+        changed = load(path)
+        return GatewayPlan(changed, load_or_create_secrets(changed), environment)
+
+    metrics = SupervisorMetrics(VERSION)
+    supervisor = Supervisor(
+        plan, load_plan, default_worker_command(), lambda pid: forget_process(metrics_directory, pid)
+    )
+    started_at = time.time()
+
+    def workers() -> list[WorkerState]:
+        return [
+            WorkerState(each.slot, each.process.pid, each.generation, each.reported_at, each.report)
+            for each in supervisor.workers
+        ]
+
+    def about() -> dict[str, object]:
+        return {
+            "version": VERSION,
+            "started_at": started_at,
+            "generation": supervisor.generation,
+            "worker_restarts": supervisor.restarts,
+            "reloads": supervisor.reloads,
+            "last_reload_problem": supervisor.last_reload_problem,
+        }
+
+    def show_metrics() -> bytes:
+        now = time.time()
+        states = workers()
+        metrics.follow(
+            restarts=supervisor.restarts,
+            reloads=supervisor.reloads,
+            loaded_at=supervisor.loaded_at,
+            worker_states=[worker_state(each, now) for each in states],
+            is_ready=readiness(states, now, is_draining=supervisor.is_stopping).is_ready,
+        )
+        return render(metrics_directory)
+
+    admin = AdminServer(
+        render_metrics=show_metrics,
+        is_healthy=lambda: is_healthy(workers(), time.time()),
+        readiness=lambda: readiness(workers(), time.time(), is_draining=supervisor.is_stopping),
+        status=lambda: status_page(workers(), time.time(), about(), is_draining=supervisor.is_stopping),
+    )
+    log.info("gateway.started", version=VERSION, configuration=configuration.describe())
+    for warning in configuration.warnings:
+        log.warning("configuration.doubtful", problem=str(warning))
+    (admin_socket,) = sockets.bind(configuration.admin.host, configuration.admin.port, 1)
+    await supervisor.start()
+    await admin.start(admin_socket)
+    try:
+        await supervisor.run()
+    finally:
+        await admin.close()
+    log.info("gateway.stopped")

@@ -1,0 +1,101 @@
+"""One line and a handful of counts for each message answered, and the worker's gauges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from filters.envelope import Answer
+from filters.exchange import Lookup
+from filters.reason import Reason
+from filters.vocabulary import Channel, FreshnessState, Outcome, Verdict
+from gateway.logs import CanonicalLog
+from gateway.mail_in_hand import MailInHand
+from gateway.metrics import WorkerMetrics, message_outcome
+from gateway.smtp.session import SessionEvent
+from gateway.worker_channel import WorkerReport
+
+
+class MailObserver:
+    """Watches the mail side of one worker. Nothing it writes names a person: recipients go by number and reason."""
+
+    def __init__(self, metrics: WorkerMetrics, log: CanonicalLog, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+
+    def message_answered(self, mail: MailInHand, answer: Answer) -> None:
+        """The canonical line and the counts of a message. Quick: it is on the hot path."""
+        metrics = self._metrics
+        seconds = self._clock() - mail.received_at
+        outcomes = [recipient.outcome or Outcome.DEFERRED for recipient in mail.recipients]
+        reasons: Counter[str] = Counter()
+        for recipient in mail.recipients:
+            reason = recipient.reason or Reason.FAULT
+            reasons[reason] += 1
+            metrics.count_recipient(Channel.EMAIL, recipient.verdict or Verdict.DEFER, reason)
+        outcome = message_outcome(outcomes)
+        metrics.count_message(Channel.EMAIL, outcome, seconds, len(mail.content))
+        if mail.lookup is not None:
+            metrics.count_lookup(None if isinstance(mail.lookup, Lookup) else mail.lookup, mail.lookup_s)
+            metrics.observe_decision(mail.decision_s)
+        if mail.rewrite_refusal is not None:
+            metrics.count_rewrite_refusal(mail.rewrite_refusal.detail)
+        if taken := reasons.get(Reason.ALREADY_TAKEN):
+            metrics.count_duplicates_suppressed(taken)
+        self._log.write("message.answered", self._describe(mail, answer, outcome, outcomes, reasons, seconds))
+
+    def _describe(
+        self,
+        mail: MailInHand,
+        answer: Answer,
+        outcome: Outcome,
+        outcomes: list[Outcome],
+        reasons: Counter[str],
+        seconds: float,
+    ) -> dict[str, object]:
+        line: dict[str, object] = {
+            "message_id": mail.message_id,
+            "session": mail.envelope.session_id,
+            "client": mail.envelope.client.name,
+            "listener": mail.envelope.listener,
+            "upstream": mail.route.upstream.name,
+            "class": mail.message_class,
+            "brand": mail.brand.brand.code if mail.brand else None,
+            "outcome": outcome,
+            "reply": answer.overall.code,
+            "recipients": len(outcomes),
+            "relayed": outcomes.count(Outcome.RELAYED),
+            "reasons": dict(reasons),
+            "size_bytes": len(mail.content),
+            "duration_ms": round(seconds * 1000, 3),
+        }
+        if mail.is_commercial:
+            line["freshness"] = mail.freshness
+            line["staleness_s"] = mail.staleness_s
+        if mail.detail:
+            line["detail"] = mail.detail
+        if mail.plan is not None:
+            if mail.plan.removed_signatures:
+                line["removed_signatures"] = len(mail.plan.removed_signatures)
+            if mail.plan.warnings:
+                line["warnings"] = [warning.code for warning in mail.plan.warnings]
+        return line
+
+    def session_event(self, event: SessionEvent) -> None:
+        if event is SessionEvent.CONNECTION_OPENED:
+            self._metrics.count_session()
+        elif event is SessionEvent.FAULT:
+            self._metrics.count_session_failure()
+
+    def retry_noted(self, is_kept: bool) -> None:
+        self._metrics.count_retry_memory(is_kept)
+
+    def worker_reported(self, report: WorkerReport) -> None:
+        """The gauges follow what the worker tells its supervisor."""
+        metrics = self._metrics
+        metrics.sessions_active.set(report.get("sessions", 0))
+        metrics.buffered_bytes.set(report.get("buffered_bytes", 0))
+        metrics.evidence_writable.set(1 if report.get("evidence", {}).get("is_writable") else 0)
+        for code, brand in report.get("brands", {}).items():
+            metrics.set_freshness(int(code), FreshnessState(brand["state"]), brand["watermark_at"])
