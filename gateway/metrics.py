@@ -15,7 +15,7 @@ import asyncio
 import os
 import resource
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +394,8 @@ class SupervisorMetrics:
         )
         reloads = declare.counter("configuration_reloads_total", "Reloads of the configuration, by result.", "result")
         self._reloads = {result: reloads.labels(result) for result in ("done", "refused")}
+        self._restarts = 0
+        self._reloads_seen = dict.fromkeys(self._reloads, 0)
         self.configuration_loaded = declare.gauge(
             "configuration_loaded_timestamp_seconds", "When the configuration in use was loaded.", "livemax"
         )
@@ -405,12 +407,24 @@ class SupervisorMetrics:
         build = declare.gauge("build_info", "1, with the version that runs.", "livemax", "version")
         build.labels(version).set(1)
 
-    def count_restart(self) -> None:
-        self.worker_restarts.inc()
-
-    def count_reload(self, result: str) -> None:
-        """``result`` is done or refused."""
-        self._reloads[result].inc()
+    def follow(
+        self,
+        *,
+        restarts: int,
+        reloads: Mapping[str, int],
+        loaded_at: float,
+        worker_states: Iterable[str],
+        is_ready: bool,
+    ) -> None:
+        """Bring every series up to what the supervisor says now; counters move by the difference."""
+        self.worker_restarts.inc(restarts - self._restarts)
+        self._restarts = restarts
+        for result, child in self._reloads.items():
+            child.inc(reloads[result] - self._reloads_seen[result])
+            self._reloads_seen[result] = reloads[result]
+        self.configuration_loaded.set(loaded_at)
+        self.set_workers(worker_states)
+        self.ready.set(1 if is_ready else 0)
 
     def set_workers(self, states: Iterable[str]) -> None:
         """The state of each worker process now."""
@@ -419,9 +433,6 @@ class SupervisorMetrics:
             counts[state if state in counts else "silent"] += 1
         for state, child in self._workers.items():
             child.set(counts[state])
-
-    def set_ready(self, is_ready: bool) -> None:
-        self.ready.set(1 if is_ready else 0)
 
 
 # -- the folder shared by all processes ----------------------------------------------------------------------------

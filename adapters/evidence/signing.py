@@ -119,3 +119,13 @@ class TrustedKeys:
             key_id: key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
             for key_id, key in self._keys.items()
         }
+
+
+def load_trusted_keys(private_key: Path) -> TrustedKeys:
+    """The installation's own key, and those it had before: ``evidence-trusted/*.pem`` (public keys) beside it.
+
+    Beside the private key and not beside the evidence: whoever can change the evidence must not choose what it is
+    checked by.
+    """
+    former = sorted((private_key.parent / "evidence-trusted").glob("*.pem"))
+    return TrustedKeys([load_signer(private_key).public_key, *map(load_public_key, former)])

@@ -211,19 +211,24 @@ async def test_flushing_goes_on_by_itself(monkeypatch):
     worker.close()
 
 
-def test_the_supervisor_counts_its_workers():
+def test_the_supervisors_series_follow_what_it_says():
+    """Counters move by the difference, however often they are brought up to date."""
     own = SupervisorMetrics()
-    own.set_workers(["ready", "ready", "draining", "whatever"])
-    own.set_ready(True)
-    own.count_restart()
-    own.count_reload("done")
-    own.configuration_loaded.set(7)
+    for restarts in (1, 1, 3):
+        own.follow(
+            restarts=restarts,
+            reloads={"done": 1, "refused": 0},
+            loaded_at=7.0,
+            worker_states=["ready", "ready", "draining", "whatever"],
+            is_ready=True,
+        )
     text = render_own(own.registry)
     assert value(text, "workers", state="ready") == 2
     assert value(text, "workers", state="silent") == 1
     assert value(text, "ready") == 1
-    assert value(text, "worker_restarts_total") == 1
+    assert value(text, "worker_restarts_total") == 3
     assert value(text, "configuration_reloads_total", result="done") == 1
+    assert value(text, "configuration_loaded_timestamp_seconds") == 7
 
 
 @pytest.mark.parametrize(
