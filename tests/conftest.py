@@ -37,8 +37,8 @@ def make_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
     def make(*options: str) -> RedisServer:
         server = RedisServer(tmp_path / f"redis-{len(servers)}", *options)
+        servers.append(server)  # before it starts: one that is not ready in time is ended too
         server.start()
-        servers.append(server)
         return server
 
     yield make

@@ -46,6 +46,7 @@ class RedisConnection(asyncio.Protocol):
         self._outstanding: deque[_Outstanding] = deque()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self.is_open = False
         self.outstanding_bytes = 0
@@ -61,8 +62,8 @@ class RedisConnection(asyncio.Protocol):
         deadline_at = self._loop.time() + deadline_s
         self._outstanding.append(_Outstanding(expected, done, deadline_at, len(request)))
         self.outstanding_bytes += len(request)
-        if self._timer is None:
-            self._timer = self._loop.call_at(deadline_at, self._check_deadline)
+        if len(self._outstanding) == 1 and (self._timer is None or deadline_at < self._timer_at):
+            self._set_timer(deadline_at)
         self._transport.write(request)
 
     async def ask(self, *commands: bytes, deadline_s: float) -> list[Any]:
@@ -131,6 +132,8 @@ class RedisConnection(asyncio.Protocol):
                 if len(request.replies) == request.expected:
                     outstanding.popleft()
                     self.outstanding_bytes -= request.size
+                    if outstanding and outstanding[0].deadline_at < self._timer_at:
+                        self._set_timer(outstanding[0].deadline_at)
                     self._finish(request, request.replies)
         except hiredis.HiredisError:
             self.discard(LookupFailure.BROKEN)
@@ -150,7 +153,15 @@ class RedisConnection(asyncio.Protocol):
         if self._loop.time() >= oldest.deadline_at:
             self.discard(LookupFailure.TIMED_OUT)
         else:
-            self._timer = self._loop.call_at(oldest.deadline_at, self._check_deadline)
+            self._set_timer(oldest.deadline_at)
+
+    def _set_timer(self, at: float) -> None:
+        # One that is due earlier than needed is left to find that out: most requests are answered long before, and
+        # setting and cancelling a timer for each would cost more than sending it.
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._check_deadline)
 
 
 def error_in(replies: Sequence[Any]) -> str | None:

@@ -323,7 +323,7 @@ class RedisStore(Store):
         """A cancelled look-up takes its connection with it (``redis_connection``)."""
         if question.connection is not None:
             question.connection.discard(LookupFailure.UNREACHABLE)
-        else:
+        elif question in self._turn:
             self._turn.remove(question)
 
     # ---- changes ----

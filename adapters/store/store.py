@@ -147,7 +147,8 @@ class Store(ABC):
         try:
             answer = await answered
         except asyncio.CancelledError:
-            abandon()
+            if answered.cancelled():
+                abandon()
             raise
         if isinstance(answer, LookupFailure):
             raise error_of(answer)
