@@ -46,9 +46,7 @@ class MailTemplate:
             paragraph = " ".join(source.choices(SENTENCES, k=3)) + f" ({source.randrange(10**6)})"
             text_lines += [_quote(paragraph), b""]
             html_lines.append(_quote(f'<p style="margin:0 0 12px;color:#333">{paragraph}</p>'))
-        html_lines.append(
-            b'<p><a href=3D"https://magaza.example/kampanya">Al=C4=B1=C5=9Fveri=C5=9Fe ba=C5=9Fla</a></p>'
-        )
+        html_lines.append(_quote('<p><a href="https://magaza.example/kampanya">Alışverişe başla</a></p>'))
         html_lines.append(b"</body></html>")
         head = [
             b"From: =?utf-8?q?=C3=96rnek_Ma=C4=9Faza?= <" + sender.encode() + b">",
