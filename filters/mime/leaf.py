@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec, render_return_to_ascii
 from filters.mime.footer import MAX_URL_BYTES, Footer, FooterForm
-from filters.mime.markup import Markup, find_insertion, is_visible_link, scan_markup
+from filters.mime.markup import Markup, find_place, is_visible_link, scan_markup
 from filters.mime.refusal import MalformedContent, RewriteDetail
 from filters.mime.structure import IDENTITY_ENCODINGS, Part
 from filters.mime.transfer import (
@@ -36,6 +37,7 @@ class Placeholder(NamedTuple):
     spellings: tuple[bytes, ...]
 
 
+@lru_cache(maxsize=64)
 def make_placeholder(token: bytes) -> Placeholder:
     """``token`` and, for one in double braces, its percent-encoded forms, into which HTML editors turn it in links.
 
@@ -51,8 +53,11 @@ def make_placeholder(token: bytes) -> Placeholder:
 
 class LeafEdit(NamedTuple):
     """``content[start:end]`` becomes ``pieces``, unless the URL of the copy is among ``present``: then the leaf shows
-    this recipient's own link already. ``body_start``: the leaf's body. ``place``: where in the decoded text the first
-    change is. ``urls``: how often the URL comes in, ``fills``: how many of these take a placeholder's place.
+    this recipient's own link already.
+
+    For the check before release: ``body_start`` of the leaf; ``place``, the first change in the decoded text, and
+    ``left``, how much of that text stands behind the last; ``kept_bytes`` of the encoded text stand before the first.
+    ``urls``: how often the URL comes in, ``fills``: how many of these take a placeholder's place.
     """
 
     start: int
@@ -61,9 +66,12 @@ class LeafEdit(NamedTuple):
     present: frozenset[bytes]
     body_start: int
     place: int
+    kept_bytes: int
+    left: int
     urls: int
     fills: int
     is_html: bool
+    is_wide: bool
     is_long: bool
 
 
@@ -113,30 +121,33 @@ def edit_leaf(
             present = _find_links(decoded, footer.link_base, markup)
         splices = sorted((*filled, footer_splice))
     if part.encoding == "base64":
-        pieces = splice_base64(text.encoded, decoded, splices, text.codec)
+        spliced = splice_base64(text.encoded, decoded, splices, text.codec)
     elif part.encoding == "quoted-printable":
-        pieces = splice_quoted_printable(text.encoded, decoded, splices)
+        spliced = splice_quoted_printable(text.encoded, decoded, splices)
     else:
         if filled:
             _check_lines(decoded, filled)
-        pieces = splice_identity(decoded, splices)
+        spliced = splice_identity(decoded, splices)
     return LeafEdit(
         start=part.body_start,
         end=part.end,
-        pieces=pieces,
+        pieces=spliced.pieces,
         present=present,
         body_start=part.body_start,
         place=splices[0].start,
+        kept_bytes=spliced.kept_bytes,
+        left=len(decoded) - splices[-1].end,
         urls=len(splices),
         fills=len(filled),
         is_html=is_html,
+        is_wide=text.codec is not None,
         is_long=is_html and len(decoded) > LONG_HTML_BYTES,
     )
 
 
 def _read(part: Part) -> _Text:
     encoding = part.encoding
-    encoded = part.headers.content[part.body_start : part.end]
+    encoded = part.content[part.body_start : part.end]
     if encoding == "base64":
         decoded = decode_base64(encoded)
     elif encoding == "quoted-printable":
@@ -238,7 +249,7 @@ def _is_soft(decoded: bytes) -> bool:
 
 def _html_splice(text: _Text, footer: Footer, markup: Markup) -> Splice:
     html = text.decoded
-    place = find_insertion(html, markup)
+    place = find_place(html, markup)
     if place is None:
         raise MalformedContent(RewriteDetail.HIDDEN_TAIL)
     if html.startswith(b"--", place):

@@ -12,29 +12,27 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 # Elements whose content is not markup, or is not shown; an unclosed one swallows everything behind it.
-_RAW = (
-    rb"script|style|textarea|title|xmp|iframe|noembed|noframes|template|plaintext"
-    rb"|svg|math|select|object|audio|video|canvas"
-)
-_SPECIAL = rb"(?:body|html|frameset|" + _RAW + rb")(?=[\s/>])"
+_RAW = rb"script|style|textarea|title|template|xmp|iframe|noembed|noframes|plaintext"
+_RAW_NAMES = frozenset(_RAW.split(b"|"))
+_CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\s/>])") for name in _RAW_NAMES - {b"plaintext"}}
 
 # From a tag's name to its ">": a ">" inside a quoted value does not end it. Bounded, for the sake of memory: a tag with
 # more attributes is taken for one that never ends.
-_ATTRIBUTES = rb"""[^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))[^>=]*+){0,250}>"""
+_ATTRIBUTES = rb"""[^>=]*+(?:=(?:"[^"]*+"|\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)))[^>=]*+){0,250}>"""
 
-# Text and ordinary tags. Without a possessive outer repeat: early 3.11 releases get those wrong when they hold
-# alternatives. The bound keeps the expression's stack small; the caller goes on where it stopped.
+# Text and ordinary tags. Two letters tell most tags from those that matter before their names are compared. Without a
+# possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound keeps the
+# expression's stack small; the caller goes on where it stopped.
 _ORDINARY = re.compile(
-    rb"(?i:[^<]*+(?:<(?:/?(?!" + _SPECIAL + rb")[a-z]" + _ATTRIBUTES + rb"|(?![a-z/!?]))[^<]*+){0,400})"
+    rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
+    rb"|(?!(?=[bhfstxinpBHFSTXINP][otrceimflOTRCEIMFL])(?i:body|html|frameset|"
+    + _RAW
+    + rb")[\s/>])[a-zA-Z]"
+    + _ATTRIBUTES
+    + rb"|(?![a-zA-Z/!?]))[^<]*+){0,400}"
 )
-_TAG = re.compile(rb"(?i:<(/?)([a-z][^\s/>]*+)" + _ATTRIBUTES + rb")")
-_RAW_NAME = re.compile(rb"(?i:" + _RAW + rb")")
-_CLOSED_RAW = {
-    name: re.compile(rb"(?i:</" + name + rb"(?=[\s/>]))") for name in _RAW.split(b"|") if name != b"plaintext"
-}
-_NESTING = frozenset({b"template", b"svg", b"math", b"select", b"object", b"audio", b"video", b"canvas"})
-_FOREIGN = frozenset({b"svg", b"math"})
-_HIDDEN = re.compile(rb"(?i:isplay\s*+:\s*+none)")
+_TAG = re.compile(rb"<(/?)([a-zA-Z][^\s/>]*+)" + _ATTRIBUTES)
+_HIDDEN = re.compile(rb"display\s*+:\s*+none")
 _MAX_HIDDEN = 1_000
 _HREF = re.compile(rb"(?i:[\s\"'/]href\s*=\s*[\"']?)\Z")
 _VOID = frozenset(
@@ -94,21 +92,14 @@ def scan_markup(html: bytes) -> Markup:
                 is_tail_open = True
                 unseen.append((start, length))
                 break
-            token = html[start:position]
-            if token.startswith(b"<!--"):
+            if html.startswith(b"<!--", start):
                 unseen.append((start, position))
-            lowered = token[:40].lower()
-            if lowered.startswith(b"<![if") or (
-                lowered.startswith((b"<!--[if", b"<!-- [if")) and token.endswith((b"<!-->", b"<!-- -->"))
-            ):
-                # Shown or hidden as the reader decides, up to the end of the condition.
-                if not conditions:
-                    condition_at = start
-                conditions += 1
-            elif b"<![endif]" in lowered and not lowered.startswith(b"<!--[if") and conditions:
-                conditions -= 1
-                if not conditions:
-                    unseen.append((condition_at, position))
+            step = _condition_step(html, start, position)
+            if step > 0 and not conditions:
+                condition_at = start
+            elif step < 0 and conditions == 1:
+                unseen.append((condition_at, position))
+            conditions = max(conditions + step, 0)
             continue
         tag = _TAG.match(html, start)
         if tag is None:
@@ -129,20 +120,36 @@ def scan_markup(html: bytes) -> Markup:
         elif name == b"frameset":
             # Frames take the place of the body.
             is_ambiguous = True
-        elif not tag[1] and _RAW_NAME.fullmatch(name) and not (name in _FOREIGN and html[position - 2] == 0x2F):
+        elif not tag[1] and name in _RAW_NAMES:
             end = _find_raw_end(html, name, position)
             if end < 0:
                 is_tail_open = True
                 unseen.append((start, length))
                 break
-            if name == b"script" and b"<!--" in html[position:end] and b"<script" in html[position:end].lower():
-                is_ambiguous = True
+            is_ambiguous |= name == b"script" and _is_doubtful_script(html[position:end])
             unseen.append((start, end))
             position = end
     if conditions and not is_tail_open:
         is_tail_open = True
         unseen.append((condition_at, length))
     return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen))
+
+
+def _condition_step(html: bytes, start: int, end: int) -> int:
+    """1 if the comment or declaration begins a condition whose content readers other than Outlook get, -1 if it ends
+    one, else 0. Between the two, text is shown or hidden as the reader decides.
+    """
+    head = html[start : start + 40].lower()
+    if head.startswith(b"<![if") or (
+        head.startswith((b"<!--[if", b"<!-- [if")) and html.endswith((b"<!-->", b"<!-- -->"), start, end)
+    ):
+        return 1
+    return -1 if b"<![endif]" in head[: end - start] and not head.startswith(b"<!--[if") else 0
+
+
+def _is_doubtful_script(text: bytes) -> bool:
+    """Whether a script may not end at the first ``</script>`` (the standard's script data double escaped state)."""
+    return b"<!--" in text and b"<script" in text.lower()
 
 
 def _merge(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -157,28 +164,25 @@ def _merge(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _find_raw_end(html: bytes, name: bytes, position: int) -> int:
-    """Where the end tag of a raw or unshown element starts, or -1."""
+    """Where the end tag of a raw element starts, or -1."""
+    if name == b"template":
+        return _find_close(html, name, position)
     closing = _CLOSED_RAW.get(name)
-    if closing is None:
-        return -1
-    if name not in _NESTING:
-        found = closing.search(html, position)
-        return found.start() if found else -1
-    return _find_close(html, name, position)
+    found = closing.search(html, position) if closing else None
+    return found.start() if found else -1
 
 
-def _find_close(html: bytes, name: bytes, position: int, end: int | None = None) -> int:
+def _find_close(html: bytes, name: bytes, position: int) -> int:
     """Where the end tag that matches an already opened ``name`` starts, or -1."""
     depth = 1
-    limit = len(html) if end is None else end
-    for found in re.compile(rb"(?i:<(/?)" + re.escape(name) + rb"(?=[\s/>]))").finditer(html, position, limit):
+    for found in re.compile(rb"<(/?)(?i:" + re.escape(name) + rb")(?=[\s/>])").finditer(html, position):
         depth += -1 if found[1] else 1
         if not depth:
             return found.start()
     return -1
 
 
-def find_insertion(html: bytes, markup: Markup) -> int | None:
+def find_place(html: bytes, markup: Markup) -> int | None:
     """Where the footer goes: before the last ``</body>``, else the last ``</html>``, else at the end.
 
     Where that place would be hidden, right behind ``<body ...>``; None if there is no place in which it is seen.
@@ -204,25 +208,27 @@ def is_hidden(html: bytes, place: int, unseen: list[tuple[int, int]]) -> bool:
 
     Style sheets are not evaluated: what they hide, they hide by the sender's class names, which the footer has none of.
     """
+    lowered = html[:place].lower()
+    if lowered.rfind(b"display:none") < 0 and lowered.rfind(b"display: none") < 0:
+        return False
     position = 0
     for _ in range(_MAX_HIDDEN):
-        found = _HIDDEN.search(html, position, place)
+        found = _HIDDEN.search(lowered, position)
         if found is None:
             return False
         # Never further back than the last one looked at: without a "<" in between, the context is the same.
-        opened = html.rfind(b"<", position, found.start())
+        opened = lowered.rfind(b"<", position, found.start())
         position = found.end()
-        name = _TAG_NAME.match(html, opened) if opened >= 0 else None
+        name = _TAG_NAME.match(lowered, opened) if opened >= 0 else None
         if name is None or is_within(opened, unseen):
             continue
-        tag = _TAG.match(html, opened)
+        tag = _TAG.match(lowered, opened)
         if tag is None or tag.end() < found.end():
             continue
-        lowered = name[1].lower()
         position = tag.end()
-        if lowered in _VOID:
+        if name[1] in _VOID:
             continue
-        closed = _find_close(html, lowered, position, place)
+        closed = _find_close(lowered, name[1], position)
         if closed < 0:
             return True
         # What is hidden inside the hidden does not matter: go on behind it, so that nesting stays linear.

@@ -25,7 +25,7 @@ from filters.mime.leaf import LeafEdit, Placeholder, edit_leaf, make_placeholder
 from filters.mime.limits import DEFAULT_LIMITS, Limits
 from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
 from filters.mime.release import check_copy
-from filters.mime.structure import Part
+from filters.mime.structure import STALE_FIELDS, Part, make_root
 from filters.mime.transfer import Base64Run, Piece, render_url_forms
 from filters.mime.views import Views, find_views
 
@@ -33,7 +33,6 @@ _URL = re.compile(rb"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[
 _MAILTO = re.compile(rb"mailto:[A-Za-z0-9._~/?@&=%+-]+")
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _OPT_OUT_FIELDS = frozenset({b"list-unsubscribe", b"list-unsubscribe-post"})
-_STALE_FIELDS = frozenset({b"content-md5", b"content-length"})
 _LONGEST_SINGLE_LINE = 900
 _SIGNING_DOMAIN = re.compile(rb"(?:^|;)\s*d\s*=\s*([^\s;]+)")
 
@@ -239,7 +238,7 @@ def _plan(
     if headers.has_defect:
         raise MalformedContent(RewriteDetail.MALFORMED_HEADER)
     limits = settings.limits
-    root = Part(headers, len(content), limits)
+    root = make_root(headers, limits)
     views = find_views(root, limits, removes_amp=settings.removes_amp)
     placeholder = make_placeholder(settings.placeholder)
     edits = []
@@ -300,14 +299,14 @@ def _edit_other(part: Part, footer: Footer, placeholder: Placeholder, has_8bitmi
 
 def _with_fields(edit: LeafEdit, part: Part, root: Part, dropped_at: list[int]) -> LeafEdit:
     """``edit`` without the part's checksum and length fields, which no longer hold; other fields stay as they are."""
-    stale = [field[1] for field in part.headers.fields if field[0] in _STALE_FIELDS]
-    if not stale:
+    if not part.has_stale:
         return edit
+    header = HeaderBlock(part.content, part.start, part.header_end, part.body_start)
     if part is root:
-        dropped_at += stale
+        dropped_at += [field[1] for field in header.fields if field[0] in STALE_FIELDS]
         return edit
-    header = render_without(part.headers, _STALE_FIELDS) + part.headers.content[part.headers.end : part.body_start]
-    return edit._replace(start=part.start, pieces=[header, *edit.pieces])
+    kept = render_without(header, STALE_FIELDS) + part.content[part.header_end : part.body_start]
+    return edit._replace(start=part.start, pieces=[kept, *edit.pieces])
 
 
 def _has_one_click(headers: HeaderBlock) -> bool:

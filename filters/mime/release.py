@@ -11,8 +11,8 @@ from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec
 from filters.mime.headers import scan_headers
 from filters.mime.leaf import MAX_LINE_BYTES, LeafEdit
 from filters.mime.refusal import MalformedContent
-from filters.mime.structure import Part
-from filters.mime.transfer import decode_base64, decode_quoted_printable
+from filters.mime.structure import Part, make_root
+from filters.mime.transfer import BLANKS, decode_base64, decode_quoted_printable
 from filters.mime.views import Views, find_views
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def check_copy(original: bytes, plan: RewritePlan, copy: bytes) -> None:
     """
     try:
         headers = scan_headers(copy, plan.limits)
-        root = Part(headers, len(copy), plan.limits)
+        root = make_root(headers, plan.limits)
         views = find_views(root, plan.limits)
     except MalformedContent as malformed:
         raise RewriteFault(f"copy cannot be parsed: {malformed.detail}") from None
@@ -90,30 +90,43 @@ def _check_rest(
 
 
 def _check_leaf(edit: LeafEdit, old: Part, new: Part, url: bytes) -> None:
-    before, after = _decode(old), _decode(new)
-    place = edit.place
-    if before[:place] != after[:place] or (edit.urls == 1 and not edit.fills and not after.endswith(before[place:])):
+    """Encoded text is compared as far as it was kept; from the line of the first change on, both are decoded."""
+    old_text, new_text = _text(old), _text(new)
+    line = old_text.rfind(b"\n", 0, edit.kept_bytes) + 1
+    if old.encoding == "base64" and (edit.is_wide or len(old_text[:line].translate(None, BLANKS)) % 4):
+        line = 0
+    if old_text[:line] != new_text[:line]:
+        raise RewriteFault("the beginning of a changed leaf differs")
+    before, after = _decode(old, old_text[line:]), _decode(new, new_text[line:])
+    place = edit.place - (len(_decode(old, old_text[:line])) if edit.fills else 0)
+    if not edit.fills:
+        # What follows the insertion is known from the end of the text.
+        place = len(before) - edit.left
+        if not after.endswith(before[place:]):
+            raise RewriteFault("the end of a changed leaf differs")
+    if place < 0 or before[:place] != after[:place]:
         raise RewriteFault("a changed leaf is not the old text with an insertion")
     form = url.replace(b"&", b"&amp;") if edit.is_html else url
     if url and after.count(form) - before.count(form) != edit.urls:
         raise RewriteFault("the link is not in a changed leaf as often as it should be")
-    content = new.headers.content
-    at = new.body_start
-    while new.end - at > MAX_LINE_BYTES:
-        line_end = content.rfind(b"\n", at, at + MAX_LINE_BYTES + 2)
+    _check_lines(old_text, new_text, line)
+
+
+def _check_lines(old_text: bytes, new_text: bytes, at: int) -> None:
+    while len(new_text) - at > MAX_LINE_BYTES:
+        line_end = new_text.rfind(b"\n", at, at + MAX_LINE_BYTES + 2)
         if line_end < 0:
-            if not _has_long_line(old):
-                raise RewriteFault("a line is over 998 octets")
-            break
+            if max(len(line) for line in old_text.split(b"\r\n")) > MAX_LINE_BYTES:
+                return
+            raise RewriteFault("a line is over 998 octets")
         at = line_end + 1
 
 
-def _has_long_line(part: Part) -> bool:
-    return any(len(line) > MAX_LINE_BYTES for line in part.headers.content[part.body_start : part.end].split(b"\r\n"))
+def _text(part: Part) -> bytes:
+    return part.content[part.body_start : part.end]
 
 
-def _decode(part: Part) -> bytes:
-    encoded = part.headers.content[part.body_start : part.end]
+def _decode(part: Part, encoded: bytes) -> bytes:
     if part.encoding == "base64":
         text = decode_base64(encoded)
         if find_family(part.type.charset) is CharsetFamily.WIDE:

@@ -19,9 +19,10 @@ URL_PLAIN, URL_HTML, URL_QP, URL_HTML_QP = range(4)
 LINE_COLUMNS = 76
 _URL_COLUMNS = 72
 _MAX_LINE_BYTES = 4_096
-_SEARCH_BYTES = 512
+_LINE_BYTES = 100
+_TAIL_BYTES = 512
 _QP_TOKEN = re.compile(rb"=\r\n|=[0-9A-Fa-f]{2}|[^=]+|=")
-_BLANKS = b" \t\r\n"
+BLANKS = b" \t\r\n"
 
 
 class Splice(NamedTuple):
@@ -132,12 +133,19 @@ def decode_base64(encoded: bytes) -> bytes:
     Raises ``MalformedContent``.
     """
     try:
-        return binascii.a2b_base64(encoded.translate(None, _BLANKS), strict_mode=True)
+        return binascii.a2b_base64(encoded.translate(None, BLANKS), strict_mode=True)
     except binascii.Error:
         raise MalformedContent(RewriteDetail.MALFORMED_ENCODING) from None
 
 
-def splice_identity(body: bytes, splices: Sequence[Splice]) -> list[Piece]:
+class Spliced(NamedTuple):
+    """The new encoded text; its first ``kept_bytes`` are those of the old one."""
+
+    pieces: list[Piece]
+    kept_bytes: int
+
+
+def splice_identity(body: bytes, splices: Sequence[Splice]) -> Spliced:
     """For 7bit, 8bit and binary."""
     pieces: list[Piece] = []
     position = 0
@@ -149,18 +157,19 @@ def splice_identity(body: bytes, splices: Sequence[Splice]) -> list[Piece]:
         )
         position = splice.end
     pieces.append(body[position:])
-    return pieces
+    return Spliced(pieces, splices[0].start)
 
 
-def splice_quoted_printable(encoded: bytes, decoded: bytes, splices: Sequence[Splice]) -> list[Piece]:
+def splice_quoted_printable(encoded: bytes, decoded: bytes, splices: Sequence[Splice]) -> Spliced:
     """Raises ``MalformedContent`` where the encoded text does not follow its encoding around a splice."""
     pieces: list[Piece] = []
-    position = 0
+    position = kept_bytes = 0
     for splice in splices:
         is_placeholder = not splice.before
         start = _find_encoded(encoded, decoded, splice.start)
         end = start if splice.end == splice.start else _find_encoded(encoded, decoded, splice.end)
         kept = encoded[position:start]
+        kept_bytes = kept_bytes or len(kept)
         if is_placeholder:
             # Lines of its own for the URL. What follows may not begin a line with a hyphen (see _quote_url).
             after = b"=\r\n"
@@ -180,7 +189,7 @@ def splice_quoted_printable(encoded: bytes, decoded: bytes, splices: Sequence[Sp
             pieces += (kept + splice.qp_before, URL_HTML_QP if splice.is_html else URL_QP, splice.qp_after)
         position = end
     pieces.append(encoded[position:])
-    return pieces
+    return Spliced(pieces, kept_bytes)
 
 
 def _find_encoded(encoded: bytes, decoded: bytes, offset: int) -> int:
@@ -189,15 +198,20 @@ def _find_encoded(encoded: bytes, decoded: bytes, offset: int) -> int:
     Line starts are points where decoding can begin afresh. First a guess near the end, where footers go; else by
     halving, each time decoding only the half in question, so that the whole is linear.
     """
-    if offset == len(decoded):
-        return len(encoded)
+    tail = decoded[offset : offset + _TAIL_BYTES]
+    if offset + len(tail) == len(decoded):
+        if not tail:
+            return len(encoded)
+        if tail.startswith(b"<") and b"=" not in tail and encoded.endswith(tail):
+            # An encoded text that ends as the decoded one does; "<" is no hexadecimal digit, so it begins a token.
+            return len(encoded) - len(tail)
     low, high, passed = 0, len(encoded), 0
-    near = encoded.rfind(b"\n", 0, max(high - 3 * (len(decoded) - offset) - _SEARCH_BYTES, 0)) + 1
+    near = encoded.rfind(b"\n", 0, max(high - 3 * (len(decoded) - offset) - _LINE_BYTES, 0)) + 1
     if near:
         behind = len(binascii.a2b_qp(encoded[near:]))
         if len(decoded) - behind <= offset:
             low, passed = near, len(decoded) - behind
-    while high - low > _SEARCH_BYTES:
+    while high - low > _LINE_BYTES:
         half = (low + high) // 2
         middle = encoded.rfind(b"\n", low, half) + 1
         if middle <= low:
@@ -231,7 +245,7 @@ def _find_encoded(encoded: bytes, decoded: bytes, offset: int) -> int:
     return at
 
 
-def splice_base64(encoded: bytes, decoded: bytes, splices: Sequence[Splice], codec: str | None = None) -> list[Piece]:
+def splice_base64(encoded: bytes, decoded: bytes, splices: Sequence[Splice], codec: str | None = None) -> Spliced:
     """Everything before the first splice stays as it is, down to its line ends; with a ``codec`` nothing does.
 
     With a ``codec``, ``decoded`` and the splices are in UTF-8.
@@ -239,7 +253,7 @@ def splice_base64(encoded: bytes, decoded: bytes, splices: Sequence[Splice], cod
     first = splices[0].start
     group = 0 if codec else first // 3
     at = _find_group(encoded, group) if group else 0
-    end = len(encoded.rstrip(_BLANKS))
+    end = len(encoded.rstrip(BLANKS))
     columns = LINE_COLUMNS
     room = columns
     if at:
@@ -259,7 +273,7 @@ def splice_base64(encoded: bytes, decoded: bytes, splices: Sequence[Splice], cod
         position = splice.end
     inner.append(decoded[position:])
     tail = encoded[end:]
-    return [encoded[:at], Base64Run(tuple(inner), room, columns, codec), tail]
+    return Spliced([encoded[:at], Base64Run(tuple(inner), room, columns, codec), tail], at)
 
 
 def _find_group(encoded: bytes, group: int) -> int:
@@ -268,7 +282,7 @@ def _find_group(encoded: bytes, group: int) -> int:
     blanks = counted = 0
     while True:
         at = wanted + blanks
-        found = blanks + (at - counted) - len(encoded[counted:at].translate(None, _BLANKS))
+        found = blanks + (at - counted) - len(encoded[counted:at].translate(None, BLANKS))
         if found == blanks:
             return at
         counted, blanks = at, found

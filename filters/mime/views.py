@@ -62,9 +62,7 @@ class _Search:
         views = self.views
         views.visited.append(part)
         if part.is_doubtful:
-            raise MalformedContent(
-                RewriteDetail.MALFORMED_HEADER if part.headers.has_defect else RewriteDetail.MALFORMED_TYPE
-            )
+            raise MalformedContent(RewriteDetail.MALFORMED_HEADER if part.has_defect else RewriteDetail.MALFORMED_TYPE)
         kind = part.type.media_type
         if kind == PLAIN or kind == "text/html" or (is_alternative and kind in HTML_TYPES):
             views.leaves.append(part)
