@@ -39,7 +39,10 @@ _MAX_PEERS = 10_000
 
 
 class ClientAccess(NamedTuple):
-    """How one client is recognised. ``password_hash`` is an argon2 hash in its usual string form."""
+    """How one client is recognised: by network or by login, either is enough.
+
+    ``password_hash`` is an argon2 hash in its usual string form.
+    """
 
     client: Client
     networks: tuple[Network, ...] = ()
@@ -139,10 +142,10 @@ class ClientDirectory:
         if len(self._waiting) >= _MAX_WAITING:
             done(LoginFailure.BUSY)
             return
-        self._waiting[digest] = [done]
         loop = asyncio.get_running_loop()
         password_hash = login.password_hash if login is not None else ""
         checked = loop.run_in_executor(self._executor, self._is_right, password_hash, password)
+        self._waiting[digest] = [done]
         checked.add_done_callback(partial(self._conclude, digest, login, peer))
 
     def _digest(self, username: bytes, password: bytes, login: _Login | None) -> bytes:

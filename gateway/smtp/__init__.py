@@ -11,7 +11,8 @@ Six nouns carry it:
 
 Beside them: ``replies`` (every sentence we say ourselves), ``parameters`` (ESMTP parameters of MAIL and RCPT),
 ``end_of_data`` (where the content ends, and what is wrong with it), ``authentication`` (AUTH PLAIN and LOGIN),
-``proxy_protocol`` (who the client is behind a load balancer), ``effects`` (what the dialogue asks of the world).
+``welcome`` (PROXY header and implicit TLS, before a session begins), ``proxy_protocol`` (who the client is behind a
+load balancer), ``effects`` (what the dialogue asks of the world).
 
 **Why no SMTP library here.** The dialogue takes the rare commands too, instead of handing them to ``aiosmtpd``, which
 stays for the low-volume intake of ``mailto:`` refusals. Two processor cores, uvloop, 4 kB, one recipient, before the

@@ -345,3 +345,33 @@ async def test_session_ids_differ_and_name_no_peer(serve: Any, connect: Any) -> 
     first, second = (envelope.session_id for envelope in gate.handler.envelopes)
     assert first != second
     assert "127" not in first.replace(gate.listener._session_prefix, "")
+
+
+async def test_a_login_that_cannot_be_checked_is_put_off_each_time(serve: Any, connect: Any) -> None:
+    """454 without a text of ours, and the next try is not left hanging on the first."""
+    gate = await serve(knows_network=False, has_logins=True, allows_clear_login=True)
+    gate.listener.clients.close()
+    wire = await connect(gate.port)
+    await wire.hear()
+    await wire.ask(HELLO)
+    for _ in range(2):
+        assert await wire.ask(b"AUTH PLAIN AHNob3AAc2VjcmV0\r\n") == replies.LOGIN_PUT_OFF
+
+
+async def test_a_thousand_messages_on_one_connection_leave_nothing_behind(serve: Any, connect: Any) -> None:
+    """Neither memory charged nor state of one message in the next."""
+    gate = await serve()
+    wire = await connect(gate.port)
+    messages = [
+        b"MAIL FROM:<a%d@shop.example>\r\nRCPT TO:<b%d@customer.example>\r\nDATA\r\nmessage %d\r\n.\r\n"
+        % (number, number, number)
+        for number in range(1000)
+    ]
+    wire.send(HELLO + b"".join(messages) + b"QUIT\r\n")
+    said = await wire.hear_all()
+    assert said.count(RELAYED) == 1000
+    assert [(message.sender, message.recipients, message.content) for message in gate.handler.messages] == [
+        (b"a%d@shop.example" % number, ((b"b%d@customer.example" % number, b""),), b"message %d\r\n" % number)
+        for number in range(1000)
+    ]
+    assert gate.listener.budget.used_bytes == 0
