@@ -17,8 +17,6 @@ watermark and outbox stay one transaction, and the mark is read behind the recor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from filters.consent import ENTRY_BYTES
 from filters.consent_key import KEY_BYTES
 
@@ -38,6 +36,10 @@ def find_in_bucket(bucket: bytes, key: bytes) -> bytes | None:
     """The packed consents of ``key``, None where the bucket does not have it. Raises ``ValueError`` if malformed."""
     number = int.from_bytes(bucket[:_HEADER_BYTES], "big")
     counts_at = _HEADER_BYTES + SUFFIX_BYTES * number
+    entries_at = counts_at + number
+    # Whatever is not a bucket must not pass for one that does not have the key.
+    if len(bucket) != entries_at + ENTRY_BYTES * sum(bucket[counts_at:entries_at]) or not number:
+        raise ValueError("bucket: not as long as its counts say")
     suffix = key[2:]
     at = bucket.find(suffix, _HEADER_BYTES, counts_at)
     # A match across two neighbours' bytes is not the key.
@@ -45,23 +47,6 @@ def find_in_bucket(bucket: bytes, key: bytes) -> bytes | None:
         at = bucket.find(suffix, at + 1, counts_at)
     if at < 0:
         return None
-    index = (at - _HEADER_BYTES) // SUFFIX_BYTES
-    first = counts_at + number + ENTRY_BYTES * sum(bucket[counts_at : counts_at + index])
-    last = first + ENTRY_BYTES * bucket[counts_at + index]
-    if last > len(bucket):
-        raise ValueError("bucket: shorter than its counts say")
-    return bucket[first:last]
-
-
-def entries_of(bucket: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Key suffixes and packed consents, in the order they are held. Raises ``ValueError`` if malformed."""
-    number = int.from_bytes(bucket[:_HEADER_BYTES], "big")
-    counts_at = _HEADER_BYTES + SUFFIX_BYTES * number
-    counts = bucket[counts_at : counts_at + number]
-    at = counts_at + number
-    if len(bucket) != at + ENTRY_BYTES * sum(counts):
-        raise ValueError("bucket: not as long as its counts say")
-    for index, count in enumerate(counts):
-        suffix_at = _HEADER_BYTES + SUFFIX_BYTES * index
-        yield bucket[suffix_at : suffix_at + SUFFIX_BYTES], bucket[at : at + ENTRY_BYTES * count]
-        at += ENTRY_BYTES * count
+    index = counts_at + (at - _HEADER_BYTES) // SUFFIX_BYTES
+    first = entries_at + ENTRY_BYTES * sum(bucket[counts_at:index])
+    return bucket[first : first + ENTRY_BYTES * bucket[index]]
