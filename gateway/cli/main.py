@@ -22,6 +22,7 @@ from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, RecipientType
 from gateway.cli import consents, evidence
 from gateway.cli.check_config import check_config
+from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
 from gateway.configuration import Configuration, ConfigurationError
 
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables would show addresses
 )
 app.command("check-config")(check_config)
+app.command()(demo)
 app.add_typer(consents.app, name="consents")
 app.add_typer(evidence.app, name="evidence")
 
