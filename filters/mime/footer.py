@@ -99,8 +99,8 @@ class Footer(NamedTuple):
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 """Here http is accepted as well: what never leaves the machine is for trying things out (RFC 8058 wants https)."""
 
-MAX_URL_BYTES = 512
-"""Longest personal URL, with ``&`` written as ``&amp;``; longest ``mailto:`` URI."""
+MAX_URL_BYTES = 900
+"""Longest personal URL, with ``&`` written as ``&amp;``; longest ``mailto:`` URI. A header line holds either."""
 
 
 def find_texts(language: Language) -> FooterTexts:

@@ -23,6 +23,7 @@ from filters.mime.transfer import (
 from filters.mime.views import PLAIN
 
 MAX_LINE_BYTES = 998
+ORDINARY_URL_BYTES = 240
 # Gmail cuts HTML at about 102 kB; a footer behind that stays behind a link of Gmail's.
 LONG_HTML_BYTES = 90_000
 
@@ -57,7 +58,8 @@ class LeafEdit(NamedTuple):
 
     For the check before release: ``body_start`` of the leaf; ``place``, the first change in the decoded text, and
     ``left``, how much of that text stands behind the last; ``kept_bytes`` of the encoded text stand before the first.
-    ``urls``: how often the URL comes in, ``fills``: how many of these take a placeholder's place.
+    ``room``: the longest URL, in HTML form, for which no line gets too long. ``urls``: how often the URL comes in,
+    ``fills``: how many of these take a placeholder's place.
     """
 
     start: int
@@ -68,6 +70,7 @@ class LeafEdit(NamedTuple):
     place: int
     kept_bytes: int
     left: int
+    room: int
     urls: int
     fills: int
     is_html: bool
@@ -120,13 +123,14 @@ def edit_leaf(
         if not filled and footer.link_base in decoded:
             present = _find_links(decoded, footer.link_base, markup)
         splices = sorted((*filled, footer_splice))
+    room = MAX_URL_BYTES
     if part.encoding == "base64":
         spliced = splice_base64(text.encoded, decoded, splices, text.codec)
     elif part.encoding == "quoted-printable":
         spliced = splice_quoted_printable(text.encoded, decoded, splices)
     else:
         if filled:
-            _check_lines(decoded, filled)
+            room = _find_room(decoded, filled)
         spliced = splice_identity(decoded, splices)
     return LeafEdit(
         start=part.body_start,
@@ -137,6 +141,7 @@ def edit_leaf(
         place=splices[0].start,
         kept_bytes=spliced.kept_bytes,
         left=len(decoded) - splices[-1].end,
+        room=room,
         urls=len(splices),
         fills=len(filled),
         is_html=is_html,
@@ -279,16 +284,23 @@ def _find_links(decoded: bytes, base: bytes, markup: Markup | None) -> frozenset
     return frozenset(links)
 
 
-def _check_lines(body: bytes, filled: list[Splice]) -> None:
-    """Whether every line stays within 998 octets with the longest URL in place of each placeholder."""
+def _find_room(body: bytes, filled: list[Splice]) -> int:
+    """The longest URL that keeps every line within 998 octets when it takes the place of each placeholder.
+
+    Raises ``MalformedContent`` where that is less than the links of ordinary addresses need.
+    """
+    room = MAX_URL_BYTES
     line_end = -1
-    growth = 0
+    rest = count = 0
     for splice in filled:
         if splice.start >= line_end:
             line_start = body.rfind(b"\n", 0, splice.start) + 1
             line_end = body.find(b"\r\n", splice.end)
             line_end = len(body) if line_end < 0 else line_end
-            growth = line_end - line_start
-        growth += MAX_URL_BYTES - (splice.end - splice.start)
-        if growth > MAX_LINE_BYTES:
-            raise MalformedContent(RewriteDetail.LINE_TOO_LONG)
+            rest, count = line_end - line_start, 0
+        rest -= splice.end - splice.start
+        count += 1
+        room = min(room, (MAX_LINE_BYTES - rest) // count)
+    if room < ORDINARY_URL_BYTES:
+        raise MalformedContent(RewriteDetail.LINE_TOO_LONG)
+    return room

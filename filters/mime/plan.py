@@ -78,7 +78,8 @@ class RewritePlan:
 
     ``views``: how many leaves show the opt-out. ``removed_signatures``: domains (``d=``) of the DKIM signatures that
     are dropped. ``replaced_list_unsubscribe``: the sender had a List-Unsubscribe of its own, whose values are
-    ``replaced_values``. ``warnings``: what the sender should know. The rest is what ``check_copy`` needs.
+    ``replaced_values``. ``warnings``: what the sender should know. ``max_url_bytes``: the longest personal URL (with
+    ``&`` as ``&amp;``) that fits into the lines around the placeholders. The rest is what ``check_copy`` needs.
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class RewritePlan:
         "found",
         "keeps_sender_optout",
         "limits",
+        "max_url_bytes",
         "removed_signatures",
         "removed_spans",
         "replaced_values",
@@ -123,6 +125,7 @@ class RewritePlan:
         self.removed_spans = sorted(found.removed)
         self._body, self._slots = _compile(content, body_start, edits, self.removed_spans)
         self.views = len(found.leaves)
+        self.max_url_bytes = min((edit.room for edit in edits), default=MAX_URL_BYTES)
         self.keeps_sender_optout = keeps_sender_optout
         self.removed_signatures = removed_signatures
         self.replaced_values = replaced_values
@@ -137,12 +140,12 @@ class RewritePlan:
 
         ``url``: the personal https link; ``mailto``: the personal ``mailto:`` URI, or "" for none; ``add``: further
         complete header lines, which go on top. Raises ``ValueError`` for a URI that could not be put into a header
-        and a text unaltered.
+        and a text unaltered, or is longer than ``max_url_bytes``.
         """
         link = url.encode("ascii", "replace")
         forms = render_url_forms(link)
-        if len(forms[1]) > MAX_URL_BYTES or _URL.fullmatch(link) is None:
-            raise ValueError(f"opt-out URL: expected https and at most {MAX_URL_BYTES} URL characters")
+        if len(forms[1]) > self.max_url_bytes or _URL.fullmatch(link) is None:
+            raise ValueError(f"opt-out URL: expected https and at most {self.max_url_bytes} URL characters")
         body, slots = self._body, self._slots
         for edit in self.edits:
             if link in edit.present:
