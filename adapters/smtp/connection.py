@@ -139,8 +139,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Close at once and report the transaction under way; does nothing the second time."""
         if not self.is_over:
             self.is_over = True
-            # Paused after the last piece: its tail, so the final dot, is still in our buffer and will not leave it.
-            finished = self.dialogue.abandon(fault, has_dot_left=not self._is_paused)
+            finished = self.dialogue.abandon(fault)
             self._owner.connection_over(self, fault)
             self._report(finished)
         self.deadline = math.inf
@@ -168,7 +167,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._pieces is not None:
             self._pump()
         elif self.dialogue.phase is Phase.CONTENT:
-            self.deadline = self._now() + self._timeouts.after_dot_s
+            self._note_content_out()
 
     def eof_received(self) -> None:
         # Nothing can come any more, so no message may be given to it between now and `connection_lost`.
@@ -246,16 +245,16 @@ class UpstreamConnection(asyncio.Protocol):
         assert self._job is not None
         assert self._transport is not None
         content = self._job.mail.content
-        timeouts = self._timeouts
         if len(content) > PIECE_BYTES:
-            self.deadline = self._now() + timeouts.data_block_s
+            self.deadline = self._now() + self._timeouts.data_block_s
             self._pieces = iterate_stuffed(content)
             self._pump()
             return
-        self._unsent_bytes = 0
-        self.dialogue.content_written()
         self._transport.writelines(stuff_dots(content))
-        self.deadline = self._now() + (timeouts.data_block_s if self._is_paused else timeouts.after_dot_s)
+        if self._is_paused:
+            self.deadline = self._now() + self._timeouts.data_block_s
+        else:
+            self._note_content_out()
 
     def _pump(self) -> None:
         """Write pieces until the transport's buffer fills; a resumption inside a write begins no second round."""
@@ -274,9 +273,12 @@ class UpstreamConnection(asyncio.Protocol):
         finally:
             self._is_pumping = False
         if self._pieces is None and not self.is_over:
-            self.dialogue.content_written()
-            if not self._is_paused:
-                self.deadline = self._now() + self._timeouts.after_dot_s
+            self._note_content_out()
+
+    def _note_content_out(self) -> None:
+        """The final dot has left our buffers. Until then a lost connection cannot have delivered the message."""
+        self.dialogue.content_written()
+        self.deadline = self._now() + self._timeouts.after_dot_s
 
     async def _start_tls(self) -> None:
         assert self._transport is not None

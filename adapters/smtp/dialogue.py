@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import NamedTuple
 
 from adapters.smtp.commands import UnsafeEnvelopeError, render_envelope
@@ -39,7 +39,7 @@ from filters.envelope import RecipientOutcome
 from filters.exchange import OutgoingMail
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """What the dialogue waits for."""
 
     GREETING = auto()
@@ -69,7 +69,7 @@ class TlsWanted(NamedTuple):
 
 
 class ContentWanted(NamedTuple):
-    """354 came and someone was accepted: write the content and its final dot, then call ``content_written``."""
+    """354 came and someone was accepted: write the content and its final dot; ``content_written`` once it left."""
 
 
 class Finished(NamedTuple):
@@ -168,7 +168,7 @@ class Dialogue:
         return None
 
     def content_written(self) -> None:
-        """The final dot was handed to the transport: from now on a lost connection means "unknown"."""
+        """The final dot has left: from now on a lost connection means "unknown", and a reply is the reply to it."""
         self._is_content_out = True
 
     def tls_started(self) -> None:
@@ -191,17 +191,14 @@ class Dialogue:
         self.output.append(b"QUIT\r\n")
         self.phase = Phase.QUIT
 
-    def abandon(self, fault: Fault, *, has_dot_left: bool = True) -> Finished | None:
-        """The connection is gone or will be cut; what that means for the transaction under way, if there is one.
-
-        ``has_dot_left`` False: the transport knows that the final dot never reached the network.
-        """
+    def abandon(self, fault: Fault) -> Finished | None:
+        """The connection is gone or will be cut; what that means for the transaction under way, if there is one."""
         phase, self.phase = self.phase, Phase.CLOSED
         self.output.clear()
         if self._mail is None:
             return None
         if phase is Phase.CONTENT:
-            is_unknown = has_dot_left and self._is_content_out
+            is_unknown = self._is_content_out
             return self._finish_open_recipients(
                 UNKNOWN if is_unknown else outcome_before_dot(fault),
                 TransactionResult.UNKNOWN if is_unknown else result_before_dot(fault),
@@ -472,7 +469,7 @@ class Dialogue:
         events.append(Broken(fault))
 
 
-_ON_REPLY: dict[Phase, Callable[[Dialogue, WireReply, list[Event]], None]] = {
+_HANDLERS: dict[Phase, Callable[[Dialogue, WireReply, list[Event]], None]] = {
     Phase.GREETING: Dialogue._on_greeting,
     Phase.HELLO: Dialogue._on_hello,
     Phase.HELLO_PLAIN: Dialogue._on_hello_plain,
@@ -486,7 +483,9 @@ _ON_REPLY: dict[Phase, Callable[[Dialogue, WireReply, list[Event]], None]] = {
     Phase.RESET: Dialogue._on_pause,
     Phase.NOOP: Dialogue._on_pause,
     Phase.QUIT: Dialogue._on_quit,
+    Phase.CLOSED: Dialogue._on_unexpected,
 }
+_ON_REPLY = [Dialogue._on_unexpected, *(_HANDLERS[phase] for phase in Phase)]  # indexed by phase, from 1
 
 __all__ = [
     "Broken",

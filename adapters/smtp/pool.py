@@ -152,7 +152,7 @@ class SmtpUpstream:
     def status(self) -> UpstreamStatus:
         """A snapshot for the status page."""
         hosts = tuple(
-            HostStatus("{}:{}".format(*host.address), host.health.state, host.since, host.last_fault)
+            HostStatus(_render_address(*host.address), host.health.state, host.since, host.last_fault)
             for host in self._hosts
         )
         return UpstreamStatus(
@@ -384,7 +384,8 @@ class SmtpUpstream:
             host.since = time.time()
         host.health.fail(self._loop.time())
         host.last_fault = fault
-        _logger.warning("upstream.failed upstream=%s host=%s:%d fault=%s", self.name, *host.address, fault)
+        address = _render_address(*host.address)
+        _logger.warning("upstream.failed upstream=%s host=%s fault=%s", self.name, address, fault)
 
     def _count_fault(self, host: Host, result: TransactionResult) -> None:
         """A host that takes connections but ends no transaction is as good as down."""
@@ -464,3 +465,7 @@ class SmtpUpstream:
         except TimeoutError:
             return holds()
         return True
+
+
+def _render_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,6 +8,7 @@ MAX_LINE_BYTES = 2048  # RFC 5321 4.5.3.1.5 says 512; real servers put long link
 MAX_REPLY_BYTES = 64 * 1024
 
 _CODES = {b"%03d" % code: code for code in range(200, 600)}
+_LAST_LINES = {b"%03d " % code: code for code in range(200, 600)}
 
 
 class GarbledReplyError(Exception):
@@ -50,17 +51,21 @@ class ReplyReader:
 
         A bare LF ends a line too: some servers send it, and nothing of ours depends on the difference.
         """
+        buffer = self._buffer
         while True:
             start = self._position
-            end = self._buffer.find(b"\n", start)
+            end = buffer.find(b"\n", start)
             if end < 0:
-                if len(self._buffer) - start > MAX_LINE_BYTES:
+                if len(buffer) - start > MAX_LINE_BYTES:
                     raise GarbledReplyError
                 return None
             if end - start > MAX_LINE_BYTES:
                 raise GarbledReplyError
             self._position = end + 1
-            line = self._buffer[start:end]
+            code = _LAST_LINES.get(buffer[start : start + 4])
+            if code is not None and not self._lines:  # nearly all replies have one line
+                return WireReply(code, buffer[start + 4 : end - 1 if buffer[end - 1] == 0x0D else end])
+            line = buffer[start:end]
             if line.endswith(b"\r"):
                 line = line[:-1]
             code = _CODES.get(line[:3])

@@ -489,6 +489,43 @@ def test_a_line_end_in_an_address_is_never_written(run: Any, make_mail: Any, rel
     run(scenario())
 
 
+def test_servers_that_come_and_go(run: Any, make_mail: Any) -> None:
+    """Two hosts killed and started again in turn under traffic: one answer a message, and a message that was taken
+    was called relayed or unknown; most arrive."""
+
+    async def scenario() -> None:
+        sinks = [keeping(), keeping()]
+        for sink in sinks:
+            await sink.start()
+            sink.options.port = sink.port
+        answers: dict[int, list[Any]] = {}
+        async with upstream_to(*[sink.port for sink in sinks], max_connections=4, backoff_s=(0.01, 0.05)) as upstream:
+            for number in range(300):
+                upstream.relay(
+                    make_mail(f"m{number}"),
+                    lambda outcomes, number=number: answers.setdefault(number, []).append(outcomes[0].outcome),
+                )
+                if number % 40 == 20:
+                    await sinks[number // 40 % 2].stop()
+                if number % 40 == 39:
+                    await sinks[number // 40 % 2].start()
+                await asyncio.sleep(0.001)
+            assert await upstream.drain(10)
+        for sink in sinks:
+            await sink.stop()
+        taken = Counter(message.recipients[0] for sink in sinks for message in sink.taken)
+        assert sorted(answers) == list(range(300))
+        assert set(taken.values()) == {1}
+        for number, given_answers in answers.items():
+            (outcome,) = given_answers
+            was_taken = b"m%d@musteri.example" % number in taken
+            assert was_taken or outcome is not Outcome.RELAYED
+            assert not was_taken or outcome in (Outcome.RELAYED, Outcome.UNKNOWN)
+        assert sum(given_answers == [Outcome.RELAYED] for given_answers in answers.values()) > 200
+
+    run(scenario())
+
+
 FAULTS = [
     "",
     "tempfail-data",
