@@ -23,7 +23,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed config/requirements/dev.txt
 
 # The main job on one machine: gateway, embedded store, sample mail, and what became of each message.
 demo: install
-	$(BIN)/izinkapi demo
+	$(BIN)/izinkapi demo --directory var/demo
 
 # Everything that must hold: format, lint, types, and the tests (which start their own servers).
 test: install-dev system-packages check

@@ -237,7 +237,7 @@ class MailPipeline:
         if isinstance(plan, RewriteRefusal):
             mail.rewrite_refusal = plan
             mail.detail = plan.detail
-            self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4", plan.sentence_en)
+            self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4", plan.english)
         else:
             mail.plan = plan
 
