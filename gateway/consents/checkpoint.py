@@ -44,9 +44,9 @@ class Checkpoint:
         self._lock: TextIO = (self.directory / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             self._lock.close()
-            raise
+            raise BlockingIOError(f"the same import is already running (it holds {self.directory})") from error
         self._path = self.directory / "progress.json"
 
     def load(self) -> Progress | None:

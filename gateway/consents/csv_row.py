@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import NamedTuple
 
 from filters.address import AddressError, parse_email
@@ -104,12 +105,7 @@ class RowParser:
         # Words and dates repeat a million times; each spelling is looked at once.
         self._heads: dict[tuple[str, str, str, str], tuple[bytes, bool]] = {}
         self._days: dict[str, int] = {}
-        self._seconds = {
-            f"{hour:02}:{minute:02}:{second:02}": (hour * 60 + minute) * 60 + second
-            for hour in range(24)
-            for minute in range(60)
-            for second in range(60)
-        }
+        self._seconds = _seconds_of_day()
 
     def parse_line(self, columns: Columns, line: bytes, *, is_cut_off: bool = False) -> bytes:
         """The record of one line as it stands in the file. Raises ``CsvRowError``."""
@@ -192,6 +188,17 @@ class RowParser:
             raise CsvRowError("consentDate", TIME_FORM, mask(spelled))  # ISO's other forms of the same length
         self._days[day] = int(midnight.timestamp())
         return self._days[day] + self._seconds[second]
+
+
+@cache
+def _seconds_of_day() -> dict[str, int]:
+    """Every ``HH:mm:ss`` there is: a look-up is both the check and the conversion."""
+    return {
+        f"{hour:02}:{minute:02}:{second:02}": (hour * 60 + minute) * 60 + second
+        for hour in range(24)
+        for minute in range(60)
+        for second in range(60)
+    }
 
 
 def _parse_words(kind: str, recipient_type: str, status: str, source: str) -> tuple[bytes, bool]:

@@ -142,14 +142,16 @@ class _Reading:
         self._observer = observer
         self._total = sum(file.size for file in files)
         self.progress = checkpoint.load() or Progress()
+        rejects.parent.mkdir(parents=True, exist_ok=True)
+        if self.progress.rejects_bytes > (rejects.stat().st_size if rejects.exists() else 0):
+            self.progress = Progress()  # the list of the rows already found bad is gone: find them again
         try:
             self.spool = Spool(checkpoint.directory, self._total, self.progress.parts)
         except ValueError:
             self.progress = Progress()
             self.spool = Spool(checkpoint.directory, self._total)
         self.resumed_rows = self.progress.rows
-        rejects.parent.mkdir(parents=True, exist_ok=True)
-        self._rejects = io.TextIOWrapper(rejects.open("ab"), "utf-8", newline="", write_through=True)
+        self._rejects = io.TextIOWrapper(rejects.open("ab"), "utf-8", newline="")
         self._rejects.truncate(self.progress.rejects_bytes)
         self._writer = csv.writer(self._rejects)
         if not self.progress.rejects_bytes:
@@ -178,6 +180,8 @@ class _Reading:
             self._save()
 
     def _save(self) -> None:
+        self._rejects.flush()
+        os.fsync(self._rejects.fileno())
         self.progress = self.progress._replace(
             parts=tuple(self.spool.sync()), rejects_bytes=os.fstat(self._rejects.fileno()).st_size
         )
