@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 import uvloop
 
-from adapters.evidence.signing import load_signer, load_trusted_keys
+from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
 from adapters.smtp.pool import SmtpUpstream
 from adapters.smtp.settings import Timeouts, UpstreamSettings
@@ -107,6 +107,11 @@ def open_evidence_reader(configuration: Configuration) -> EvidenceReader:
     return EvidenceReader(configuration.evidence.directory, load_trusted_keys(key_file))
 
 
+def trust_public_keys(paths: Sequence[Path]) -> Callable[[str, bytes, bytes], bool]:
+    """Says whether one of the public keys in ``paths`` has signed (key id, statement, signature)."""
+    return TrustedKeys(map(load_public_key, paths)).has_signed
+
+
 def seal_evidence(configuration: Configuration, step: Callable[[str, int], None] | None = None) -> SealReport:
     """Compress and index closed segments, remove what is past its retention. Blocking; may run beside the gateway."""
     from adapters.evidence.sealing import seal  # brings a query engine, which workers never need
@@ -179,9 +184,15 @@ def worker_main() -> None:
         logs.close()
 
 
+_SWITCH_INTERVAL_S = 0.0005
+"""How long the loop may keep the interpreter while the evidence thread wants it back: at the default of 5 ms a commit
+that is on the disk would wait longer for its answer than it took."""
+
+
 async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
     loop = asyncio.get_running_loop()
     logs.watch_loop(loop)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configuration = order.configuration
     metrics = WorkerMetrics(
         [settings.brand.code for settings in configuration.brands],
