@@ -47,7 +47,7 @@ class Markup(NamedTuple):
     ``body_close``, ``html_close``: the last end tags that count, outside conditional comments. ``body_open``: behind
     the first ``<body ...>``. ``is_tail_open``: the document ends inside a comment, tag, raw text or condition.
     ``is_ambiguous``: readers disagree about where a comment or script ends. ``unseen``: spans of comments, raw text
-    and conditions, in order and apart.
+    and conditions, in order and apart; one that never ends reaches beyond the last octet.
     """
 
     body_close: int
@@ -90,7 +90,7 @@ def scan_markup(html: bytes) -> Markup:
                 position = end + 1
             if end < 0:
                 is_tail_open = True
-                unseen.append((start, length))
+                unseen.append((start, length + 1))
                 break
             if html.startswith(b"<!--", start):
                 unseen.append((start, position))
@@ -104,7 +104,7 @@ def scan_markup(html: bytes) -> Markup:
         tag = _TAG.match(html, start)
         if tag is None:
             is_tail_open = True
-            unseen.append((start, length))
+            unseen.append((start, length + 1))
             break
         position = tag.end()
         name = tag[2].lower()
@@ -124,14 +124,14 @@ def scan_markup(html: bytes) -> Markup:
             end = _find_raw_end(html, name, position)
             if end < 0:
                 is_tail_open = True
-                unseen.append((start, length))
+                unseen.append((start, length + 1))
                 break
             is_ambiguous |= name == b"script" and _is_doubtful_script(html[position:end])
             unseen.append((start, end))
             position = end
     if conditions and not is_tail_open:
         is_tail_open = True
-        unseen.append((condition_at, length))
+        unseen.append((condition_at, length + 1))
     return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen))
 
 
@@ -198,7 +198,7 @@ def find_place(html: bytes, markup: Markup) -> int | None:
     if place >= 0 and not is_hidden(html, place, markup.unseen):
         return place
     place = markup.body_open
-    if place >= 0 and not is_hidden(html, place, markup.unseen):
+    if place >= 0 and not is_within(place, markup.unseen) and not is_hidden(html, place, markup.unseen):
         return place
     return None
 
