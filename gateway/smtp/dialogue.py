@@ -252,7 +252,9 @@ class Dialogue:
         elif self._has_prdr:
             self._replies.append(replies.CONTENT_UNDER_REVIEW)
             self._say_of_each_recipient(answer)
-            self._replies.append(_render(answer.overall))
+            # The last reply is for the whole: anything but success would take back what was said to those it reached.
+            taken = next((reply for reply in answer.per_recipient if reply.is_success), answer.overall)
+            self._replies.append(_render(taken))
         else:
             self._replies.append(_render(answer.overall))
         self._end_transaction()
