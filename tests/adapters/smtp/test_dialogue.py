@@ -305,6 +305,29 @@ def test_starttls_demanded_and_missing() -> None:
         assert events == [Broken(Fault.TLS_MISSING)]
 
 
+@pytest.mark.parametrize(
+    ("heard", "fault", "is_retryable"),
+    [
+        (b"", Fault.LOST, True),
+        (b"25", Fault.LOST, True),
+        (b"", Fault.TIMED_OUT, False),
+        (b"", Fault.SHUT_DOWN, False),
+        (b"250 ok\r\n", Fault.LOST, False),
+        (b"250 ok\r\n250 ok\r\n", Fault.LOST, False),
+    ],
+)
+def test_another_connection_only_before_mail_was_answered(heard: bytes, fault: Fault, is_retryable: bool) -> None:
+    """A connection that died between two messages is not the message's fault; anything later is the client's to
+    try again."""
+    dialogue = opened()
+    dialogue.begin(new_mail(1))
+    dialogue.receive(heard)
+    finished = dialogue.abandon(fault)
+    assert finished is not None
+    assert finished.is_retryable == is_retryable
+    assert finished.outcomes[0].outcome is Outcome.DEFERRED
+
+
 @given(
     wire=st.lists(
         st.sampled_from(

@@ -162,9 +162,9 @@ def test_an_unusable_ca_file_is_refused(tmp_path: Any) -> None:
 
 @asynccontextmanager
 async def scripted(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any],
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any], window_bytes: int = 0
 ) -> AsyncIterator[int]:
-    """A server that runs ``serve`` for each connection; its port."""
+    """A server that runs ``serve`` for each connection; its port. ``window_bytes``: how much it takes unread."""
     writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -176,7 +176,11 @@ async def scripted(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    listener = socket.socket()
+    if window_bytes:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
+    listener.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(handle, sock=listener, limit=window_bytes or 65536)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -214,7 +218,8 @@ def test_a_lone_dot_after_354_for_nobody(run: Any, make_mail: Any, relay: Any) -
     run(scenario())
 
 
-def test_a_large_message_cut_off_before_its_end_is_deferred(run: Any, make_mail: Any, relay: Any) -> None:
+@pytest.mark.parametrize("lines", [120_000, 8_000_000], ids=["written at once", "written in pieces"])
+def test_a_message_cut_off_before_its_end_is_deferred(run: Any, make_mail: Any, relay: Any, lines: int) -> None:
     """The server stops reading and leaves in the middle: the dot was never sent, so this is not "unknown"."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -224,15 +229,18 @@ def test_a_large_message_cut_off_before_its_end_is_deferred(run: Any, make_mail:
                 writer.write(b"250-odd\r\n250 PIPELINING\r\n")
             elif line.startswith(b"DATA"):
                 writer.write(b"354 go\r\n")
-                await reader.readexactly(100_000)
+                await asyncio.sleep(0.1)
                 writer.transport.abort()
                 return
             else:
                 writer.write(b"250 ok\r\n")
 
     async def scenario() -> None:
-        async with scripted(serve) as port, upstream_to(port) as upstream:
-            (item,) = await relay(upstream, make_mail("a", content=b"x" * 70 + b"\r\n" * 8_000_000))
+        async with scripted(serve, window_bytes=4096) as port, upstream_to(port) as upstream:
+            (connection,) = upstream._sockets
+            narrow = connection._transport.get_extra_info("socket")  # the kernel must not swallow it all at once
+            narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            (item,) = await relay(upstream, make_mail("a", content=b"x" * 70 + b"\r\n" * lines))
             assert item.outcome is Outcome.DEFERRED
 
     run(scenario())
