@@ -8,7 +8,8 @@ What it remembers
     ``--journal FILE``  one JSON line per message taken, written before the reply, so that it survives ``kill -9`` of
                         anything: ``n`` (count), ``at`` (seconds since 1970), ``sender``, ``recipients`` (those
                         accepted), ``id`` and ``body_id`` (the generator's marks in header and text, null if none),
-                        ``size``, ``is_confirmed`` (false where the connection was cut before the reply on purpose).
+                        ``size``, ``is_confirmed`` (false where the connection was cut before the reply on purpose);
+                        with ``--links`` also ``link``, what the mail program's unsubscribe button would POST to.
     ``--store DIR``     each message as ``DIR/new/NUMBER.eml`` beside ``NUMBER.json`` with its envelope and parameters.
 
 Faults by recipient: the local part says what happens (``+anything`` after it is ignored)
@@ -55,6 +56,7 @@ import uvloop
 
 HEADER_MARK = b"\r\nX-Load-Id: "
 BODY_MARK = b"kayit-no-"
+LINK_FIELD = b"\r\nList-Unsubscribe: "
 MARK_LENGTH = 16
 
 _RCPT_FAULTS = frozenset({"tempfail-rcpt", "permfail-rcpt", "garbage-rcpt", "421", "close-at-rcpt"})
@@ -111,6 +113,7 @@ class SinkOptions:
     faults: tuple[ScheduledFault, ...] = ()
     seed: int = 0
     is_keeping: bool = False
+    has_links: bool = False
     max_connections: int = 0
     faults_by_name: bool = field(default=True)
 
@@ -223,7 +226,10 @@ class MailSink:
         """Be responsible for a message from here on: it is in the journal before anybody hears of it."""
         self.count += 1
         if self._journal is not None:
-            os.write(self._journal, render_journal_line(self.count, session.sender, recipients, content, is_confirmed))
+            line = render_journal_line(
+                self.count, session.sender, recipients, content, is_confirmed, has_link=self.options.has_links
+            )
+            os.write(self._journal, line)
         if not self.options.is_keeping and self.options.store is None:
             return
         content = content.replace(b"\r\n..", b"\r\n.")
@@ -246,10 +252,10 @@ class MailSink:
 
 
 def render_journal_line(
-    number: int, sender: bytes, recipients: list[bytes], content: bytes, is_confirmed: bool
+    number: int, sender: bytes, recipients: list[bytes], content: bytes, is_confirmed: bool, *, has_link: bool = False
 ) -> bytes:
     """One line of the journal."""
-    line = {
+    line: dict[str, object] = {
         "n": number,
         "at": round(time.time(), 6),
         "sender": sender.decode("utf-8", "replace"),
@@ -259,6 +265,8 @@ def render_journal_line(
         "size": len(content),
         "is_confirmed": is_confirmed,
     }
+    if has_link:
+        line["link"] = find_link(content)
     return json.dumps(line).encode() + b"\n"
 
 
@@ -269,6 +277,15 @@ def find_mark(content: bytes, mark: bytes, start: int = 0) -> str | None:
         return None
     place += len(mark)
     return content[place : place + MARK_LENGTH].decode("ascii", "replace")
+
+
+def find_link(content: bytes) -> str | None:
+    """The http address in List-Unsubscribe (RFC 8058), or None."""
+    field = content.find(LINK_FIELD)
+    start = content.find(b"<http", field)
+    if field < 0 or start < 0:
+        return None
+    return content[start + 1 : content.find(b">", start)].decode("ascii", "replace")
 
 
 class SinkSession(asyncio.Protocol):
@@ -637,6 +654,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--listen", default="127.0.0.1:2526", metavar="HOST:PORT")
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--store", type=Path)
+    parser.add_argument("--links", action="store_true")
     parser.add_argument("--without", action="append", default=[], metavar="EXTENSION")
     parser.add_argument("--size", type=int, default=64 * 1024 * 1024)
     parser.add_argument("--lmtp", action="store_true")
@@ -669,6 +687,7 @@ def main(arguments: list[str] | None = None) -> None:
         credentials=(user, password) if given.auth else None,
         faults=tuple(given.fault),
         seed=given.seed,
+        has_links=given.links,
         max_connections=given.max_connections,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -11,14 +11,15 @@ import signal
 import smtplib
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtest.audit import Findings, compare, read_consents, read_lines
+from loadtest.audit import Findings, PressedRefusal, compare, read_consents, read_lines
 from loadtest.mail_generator import GeneratorOptions, GeneratorReport, generate
-from loadtest.mail_sink import MailSink, ScheduledFault, SinkOptions, parse_fault
+from loadtest.mail_sink import MailSink, ScheduledFault, SinkOptions, find_link, parse_fault
 from loadtest.marketing_mail import MailTemplate
 from loadtest.numbered_recipients import address_of, consented_numbers, status_of, write_csv
 
@@ -83,6 +84,7 @@ async def test_with_faults_nothing_acknowledged_is_lost(tmp_path: Path, without:
     assert (findings.acknowledged, findings.unsettled, findings.refused) == (600, 0, 0)
     unconfirmed = [line for line in read_lines(tmp_path / "taken.jsonl") if not line["is_confirmed"]]
     assert findings.duplicates == 2 * len(unconfirmed) > 0
+    assert findings.duplicate_causes == {"after connection lost": findings.duplicates}
 
 
 async def test_a_generator_without_a_server_gives_up_in_time(tmp_path: Path) -> None:
@@ -100,8 +102,14 @@ def sent(load_id: str, recipients: list[str], rcpt: list[int], code: int) -> lis
     ]
 
 
-def taken(load_id: str, *recipients: str, body_id: str | None = None) -> dict[str, Any]:
-    return {"id": load_id, "body_id": body_id or load_id, "recipients": list(recipients), "is_confirmed": True}
+def taken(load_id: str, *recipients: str, body_id: str | None = None, at: float = 0.5) -> dict[str, Any]:
+    return {
+        "id": load_id,
+        "body_id": body_id or load_id,
+        "recipients": list(recipients),
+        "is_confirmed": True,
+        "at": at,
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,8 @@ def taken(load_id: str, *recipients: str, body_id: str | None = None) -> dict[st
         (sent("m1", ["a"], [250], 250), [], {"lost": 1}),
         (sent("m1", ["x"], [250], 250), [], {}),
         (sent("m1", ["x"], [250], 250), [taken("m1", "x")], {"unconsented": 1}),
-        (sent("m1", ["a"], [250], 250), [taken("m1", "a"), taken("m1", "a")], {"duplicates": 1}),
+        (sent("m1", ["a"], [250], 250), [taken("m1", "a"), taken("m1", "a")], {"duplicates": 1, "repeated": 1}),
+        (sent("m1", ["a"], [250], 451), [taken("m1", "a"), taken("m1", "a")], {"duplicates": 1, "unsettled": 1}),
         (sent("m1", ["a"], [250], 250), [taken("m1", "b")], {"strayed": 1, "lost": 1}),
         (sent("m1", ["a"], [250], 250), [taken("m1", "a", body_id="m2")], {"strayed": 1}),
         (sent("m1", ["a", "b"], [250, 550], 250), [taken("m1", "a")], {"refused": 1}),
@@ -125,9 +134,51 @@ def test_the_audit_finds_what_is_wrong(
 ) -> None:
     """Each breach is counted under its name, and only there."""
     findings = compare(journal, arrived, {"a", "b"})
-    kinds = ("lost", "unconsented", "duplicates", "strayed", "refused", "unsettled")
+    kinds = ("lost", "unconsented", "duplicates", "repeated", "strayed", "refused", "unsettled")
     assert {kind: getattr(findings, kind) for kind in kinds if getattr(findings, kind)} == found
-    assert findings.is_clean == (not found.keys() & {"lost", "unconsented", "strayed"})
+    assert findings.is_clean == (not found.keys() & {"lost", "unconsented", "strayed", "repeated"})
+
+
+@pytest.mark.parametrize(
+    ("pressed_at", "confirmed_at", "code", "arrived", "found"),
+    [
+        (-2, -1, 550, [], {}),  # refused before it was sent, and kept from him
+        (-2, -1, 250, [taken("m1", "a")], {"after_refusal": 1}),
+        (-2, inf, 250, [taken("m1", "a")], {}),  # asked, but nobody has confirmed it
+        (-2, inf, 250, [], {}),  # nobody has confirmed it, but it may be in force
+        (0.2, 0.3, 250, [taken("m1", "a")], {}),  # the message was on its way
+        (2, 3, 250, [], {"lost": 1}),  # refused after the answer: it should have come
+        (2, 3, 550, [], {"refused": 1}),
+    ],
+)
+def test_the_audit_holds_refusals_from_their_confirmation(
+    pressed_at: float, confirmed_at: float, code: int, arrived: list[dict[str, Any]], found: dict[str, int]
+) -> None:
+    """Between the press of the button and its confirmation either is right; after it nothing may be sent."""
+    refusals = {"a": PressedRefusal(pressed_at, confirmed_at)}
+    findings = compare(sent("m1", ["a"], [250], code), arrived, {"a", "b"}, refusals)
+    kinds = ("after_refusal", "unconsented", "lost", "refused")
+    assert {kind: getattr(findings, kind) for kind in kinds if getattr(findings, kind)} == found
+
+
+def test_the_audit_says_how_the_attempt_before_a_duplicate_had_ended() -> None:
+    """A copy belongs to the latest attempt that had begun when it was taken."""
+    journal: list[dict[str, Any]] = []
+    for number, ending in enumerate(({"event": "lost"}, {"event": "answered", "rcpt": [250], "code": 451}, None), 1):
+        journal.append({"event": "sent", "id": "m1", "recipients": ["a"], "attempt": number, "at": number})
+        if ending:
+            journal.append({**ending, "id": "m1", "attempt": number, "at": number + 0.5})
+    findings = compare(journal, [taken("m1", "a", at=number + 0.2) for number in (1, 2, 3)], {"a"})
+    assert findings.duplicates == 2
+    assert findings.duplicate_causes == {"after connection lost": 1, "after 451": 1}
+    assert findings.is_clean
+
+
+def test_the_sink_reads_the_link_behind_the_button() -> None:
+    """The http address among those of List-Unsubscribe; None where there is none."""
+    head = b"Subject: x\r\nList-Unsubscribe: <mailto:a@b.example>,\r\n <https://izin.example/u/T>\r\n\r\n"
+    assert find_link(head) == "https://izin.example/u/T"
+    assert find_link(b"Subject: <http://a.example>\r\n\r\nx") is None
 
 
 def test_a_journal_cut_short_is_readable(tmp_path: Path) -> None:
