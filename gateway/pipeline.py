@@ -110,8 +110,10 @@ class MailPipeline:
     def _recognise(self, mail: MailInHand) -> None:
         """Whose message is it, is it whole, and does it go round?"""
         content = mail.content
+        mail.content_digest = sha256(content)
+        envelope = mail.envelope
         mail.digest = sha256(
-            b"%s\0%s\0%s" % (mail.envelope.client.name.encode(), mail.envelope.sender, content)
+            b"%s\0%s\0%s" % (envelope.client.name.encode(), envelope.sender, mail.content_digest.digest())
         ).digest()
         try:
             mail.headers = scan_headers(content)
@@ -427,11 +429,15 @@ class MailPipeline:
         now = int(self._clock())
         state = unpack(found.values[0]) if found.values[0] else None
         how_fresh, staleness_s = freshness(found.watermark_at, now, route.policy)
-        # The header may still declare a type, so only what every type would drop is refused here.
-        for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS):
-            facts = Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, route.brand, how_fresh, now, staleness_s)
-            decision = decide(facts, state, route.policy)
-            if decision.verdict is not Verdict.DROP:
-                answer(None)
-                return
-        answer(decision.reply)
+        # The header may still declare a type, so only what every type would drop is refused here; the reason told is
+        # the one without a declaration, for nobody has declared anything yet.
+        decisions = [
+            decide(
+                Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, route.brand, how_fresh, now, staleness_s),
+                state,
+                route.policy,
+            )
+            for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS)
+        ]
+        are_all_dropped = all(decision.verdict is Verdict.DROP for decision in decisions)
+        answer(decisions[0].reply if are_all_dropped else None)
