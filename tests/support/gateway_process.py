@@ -1,4 +1,4 @@
-"""The whole gateway as an operator runs it: a folder with its configuration, ``izinkapi serve`` and a mail sink behind it.
+"""The whole gateway as an operator runs it: ``izinkapi serve`` with a folder of its own, and a mail sink behind it.
 
 Everything is a real process on free ports of the loopback interface, in a folder of the test's own, and is ended by
 its pid. Typical use, through the fixtures of ``tests/support/gateway_fixtures.py``::
@@ -12,8 +12,8 @@ its pid. Typical use, through the fixtures of ``tests/support/gateway_fixtures.p
     assert gateway.terminate() == 0
 
 ``settings`` is the configuration as a value; ``write`` puts it into the file as TOML. Listeners by name, each with a
-port in ``ports``: ``smtp``, ``lmtp``, ``starttls``, ``tls``, ``marketing`` (class fixed, so 550 at RCPT), ``pages`` (https)
-and ``intake`` (refusals by mail).
+port in ``ports``: ``smtp``, ``lmtp``, ``starttls``, ``tls``, ``marketing`` (class fixed, so 550 at RCPT), ``pages``
+(https) and ``intake`` (refusals by mail).
 """
 
 from __future__ import annotations
