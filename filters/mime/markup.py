@@ -16,9 +16,10 @@ _RAW = rb"script|style|textarea|title|template|xmp|iframe|noembed|noframes|plain
 _RAW_NAMES = frozenset(_RAW.split(b"|"))
 _CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\s/>])") for name in _RAW_NAMES - {b"plaintext"}}
 
-# From a tag's name to its ">": a ">" inside a quoted value does not end it. Bounded, for the sake of memory: a tag with
+# From a tag's name to its ">": a ">" inside a quoted value does not end it. The alternatives differ in their first
+# octet, so that there is one way only to match and nothing to try again. Bounded, for the sake of memory: a tag with
 # more attributes is taken for one that never ends.
-_ATTRIBUTES = rb"""[^>=]*+(?:=(?:"[^"]*+"|\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)))[^>=]*+){0,250}>"""
+_ATTRIBUTES = rb"""[^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))[^>=]*+){0,250}>"""
 
 # Text and ordinary tags. Two letters tell most tags from those that matter before their names are compared. Without a
 # possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound keeps the
@@ -34,6 +35,7 @@ _ORDINARY = re.compile(
 _TAG = re.compile(rb"<(/?)([a-zA-Z][^\s/>]*+)" + _ATTRIBUTES)
 _HIDDEN = re.compile(rb"display\s*+:\s*+none")
 _MAX_HIDDEN = 1_000
+_MAX_TOKENS = 10_000
 _HREF = re.compile(rb"(?i:[\s\"'/]href\s*=\s*[\"']?)\Z")
 _VOID = frozenset(
     {b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source", b"wbr"}
@@ -68,6 +70,7 @@ def scan_markup(html: bytes) -> Markup:
     position = 0
     length = len(html)
     ordinary = _ORDINARY.match
+    tokens = 0
     while True:
         passed = ordinary(html, position)
         assert passed is not None  # it matches the empty string
@@ -76,6 +79,11 @@ def scan_markup(html: bytes) -> Markup:
             if position < length:
                 continue
         if position >= length:
+            break
+        tokens += 1
+        if tokens > _MAX_TOKENS:
+            # Honest mail has some dozens of comments, styles and scripts; each costs as much as a thousand letters.
+            is_ambiguous = True
             break
         start = position
         second = html[start + 1 : start + 2]

@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
@@ -86,27 +84,3 @@ def test_foreign_mail_that_is_informational_keeps_every_octet_behind_the_added_f
         content = _read(path)
         headers = scan_headers(content)
         assert stamp(content, headers, frozenset({b"x-izin-class"}), TRACE) == TRACE + content[headers.start :], path
-
-
-@pytest.mark.parametrize("size_mb", [30])
-def test_the_corpus_in_one_message_still_has_one_view(size_mb: int) -> None:
-    """A text with a very large attachment behind it gets one footer, and the attachment its own octets back."""
-    attachment = (b"QUJD" * 19 + b"\r\n") * (size_mb * 1_000_000 // 78)
-    content = (
-        b'From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x1"\r\n\r\n'
-        b"--x1\r\nContent-Type: text/plain\r\n\r\nMerhaba\r\n"
-        b"--x1\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n"
-        b"Content-Disposition: attachment\r\n\r\n" + attachment + b"--x1--\r\n"
-    )
-    plan = plan_rewrite(
-        content,
-        scan_headers(content),
-        FOOTER,
-        RewriteSettings(),
-        remove=frozenset(),
-        has_8bitmime=True,
-        is_smtputf8=False,
-    )
-    assert not isinstance(plan, RewriteRefusal)
-    assert plan.views == 1
-    assert plan.render(URL, "", b"").endswith(b"\r\n" + attachment + b"--x1--\r\n")
