@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from filters.business_days import HolidayCalendar
@@ -52,7 +54,10 @@ class Refusals:
         seal: ReportSeal,
         calendar: HolidayCalendar,
         observer: RefusalObserver,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._writer = writer
         self._evidence = evidence
         self._seal = seal
@@ -85,10 +90,13 @@ class Refusals:
         except BaseException:
             self._observer.refusal_failed(refusal)
             raise
+        # Dated when it came into force, as exactly as decisions are: the whole second of its arrival, which is what the
+        # registry is told, would show mail sent a moment before it as sent after it.
         record = encode_event(
             RecordKind.REFUSAL,
-            refusal.received_at,
+            self._clock(),
             {
+                "received_at": refusal.received_at,
                 "brand": refusal.brand,
                 "channel": refusal.channel,
                 "key": refusal.key.hex(),

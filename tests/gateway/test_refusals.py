@@ -42,7 +42,9 @@ class House:
         self.writer, self.evidence, self.told = MemoryWriter(), MemoryEvidence(), Told()
         self.seal = ReportSeal({1: b"s" * 32}, current=1)
         calendar = load_holidays(Path(__file__).parents[2] / "config" / "holidays-tr.toml")
-        self.refusals = Refusals(self.writer, self.evidence, self.seal, calendar, self.told)
+        self.refusals = Refusals(
+            self.writer, self.evidence, self.seal, calendar, self.told, clock=lambda: REFUSED_AT + 0.25
+        )
 
 
 @pytest.fixture
@@ -103,7 +105,8 @@ async def test_evidence_names_the_recipient_by_key_only(house: House) -> None:
     assert fields["kind"] == "refusal"
     assert fields["key"] == KEY.hex()
     assert fields["due_at"] == DUE_AT
-    assert fields["at"].startswith("2026-03-18T09:00:00")
+    assert fields["received_at"] == REFUSED_AT
+    assert fields["at"] == "2026-03-18T09:00:00.250000Z"
     assert fields["reports"] == [item.hex() for item in house.writer.outbox]
 
 
