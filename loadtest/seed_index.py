@@ -49,11 +49,16 @@ def record_of(keys: ConsentKeys, brand: int, number: int) -> bytes:
 
 
 async def seed_store(
-    store: Store, keys: ConsentKeys, brand: int, records: int, observe: Callable[[str, int], None]
+    store: Store,
+    keys: ConsentKeys,
+    brand: int,
+    records: int,
+    observe: Callable[[str, int], None],
+    spool_directory: Path | None = None,
 ) -> None:
     """Load recipients 0 to ``records`` - 1 and set the watermark to now. ``observe`` gets step and records done."""
     await store.initialise()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=spool_directory) as directory:
         spool = Spool(Path(directory), records * _CSV_ROW_BYTES)
         for start in range(0, records, _CHUNK):
             stop = min(start + _CHUNK, records)

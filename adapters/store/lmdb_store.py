@@ -43,7 +43,7 @@ from adapters.store.store import (
     StoreOptions,
     check_brand,
     check_digest,
-    count_heads,
+    count_entries,
     describe_failure,
     error_of,
     stats_of,
@@ -256,8 +256,8 @@ class LmdbStore(Store):
             after: dict[bytes, bytes] = {}
             for record in records:
                 key, entry = record[:KEY_BYTES], record[KEY_BYTES:]
-                old = after.get(key) or before.get(key, b"")
-                new = merge_packed(old, entry)
+                old = after.get(key) or before.get(key)
+                new = entry if old is None else merge_packed(old, entry)
                 if new != old:
                     after[key] = new
             items = list(after.items())
@@ -267,8 +267,10 @@ class LmdbStore(Store):
                 cursor.putmulti([item for number, item in enumerate(items) if number % 5 % 2 == 0])
                 items = [item for number, item in enumerate(items) if number % 5 % 2]
             cursor.putmulti(items)
-        for key, value in after.items():
-            count_heads(counts, brand, before.get(key), value)
+        replaced = [before[key] for key in after if key in before]
+        counts[brand, "k"] += len(after) - len(replaced)
+        count_entries(counts, brand, after.values(), 1)
+        count_entries(counts, brand, replaced, -1)
         return len(after)
 
     def _add_counts(self, txn: Transaction[bytes], counts: Counter[tuple[int, str]]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -295,18 +295,10 @@ def check_digest(message_digest: bytes) -> None:
         raise ValueError(f"message digest: expected 1 to {MAX_DIGEST_BYTES} bytes, found {len(message_digest)}")
 
 
-def count_heads(counts: Counter[tuple[int, str]], brand: int, old: bytes | None, new: bytes) -> None:
-    """Bring ``counts`` up to date for one key whose packed value went from ``old`` to ``new``.
-
-    Fields are named as both stores keep them: "k" for keys, else the first byte of the entries counted.
-    """
-    if old is None:
-        counts[brand, "k"] += 1
-    else:
-        for head in old[::ENTRY_BYTES]:
-            counts[brand, str(head)] -= 1
-    for head in new[::ENTRY_BYTES]:
-        counts[brand, str(head)] += 1
+def count_entries(counts: Counter[tuple[int, str]], brand: int, values: Iterable[bytes], factor: int) -> None:
+    """Add ``factor`` for each entry of the packed ``values`` to the counter of its first byte."""
+    for head, number in Counter(b"".join([value[::ENTRY_BYTES] for value in values])).items():
+        counts[brand, str(head)] += factor * number
 
 
 def stats_of(

@@ -109,17 +109,19 @@ class RowParser:
 
     def parse_line(self, columns: Columns, line: bytes, *, is_cut_off: bool = False) -> bytes:
         """The record of one line as it stands in the file. Raises ``CsvRowError``."""
-        line = line.removesuffix(b"\r")
         if len(line) > MOST_LINE_BYTES:
             raise CsvRowError("row", f"expected at most {MOST_LINE_BYTES} bytes", f"{len(line)}")
-        if b"\0" in line:
-            raise CsvRowError("row", "expected text", "a NUL byte")
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
             raise CsvRowError("row", "expected UTF-8", f"byte {line[error.start]:#04x}") from None
-        if "\r" in text:
-            raise CsvRowError("row", "expected one row a line", "a carriage return inside the line")
+        if text[-1:] == "\r":
+            text = text[:-1]
+        if not text.isprintable():
+            if "\0" in text:
+                raise CsvRowError("row", "expected text", "a NUL byte")
+            if "\r" in text:
+                raise CsvRowError("row", "expected one row a line", "a carriage return inside the line")
         return self.parse_text(columns, text, is_cut_off=is_cut_off)
 
     def parse_text(self, columns: Columns, text: str, *, is_cut_off: bool = False) -> bytes:

@@ -191,13 +191,12 @@ class _Reading:
         columns, parser = self._columns[number], self._parser
         records: list[bytes] = []
         bad = 0
+        last = len(block.lines) - 1 if block.is_cut_off else -1
         for at, line in enumerate(block.lines):
             if not line or line == b"\r":
                 continue
             try:
-                records.append(
-                    parser.parse_line(columns, line, is_cut_off=block.is_cut_off and at == len(block.lines) - 1)
-                )
+                records.append(parser.parse_line(columns, line, is_cut_off=at == last))
             except CsvRowError as error:
                 bad += 1
                 row = BadRow(
