@@ -22,7 +22,10 @@ _PLAIN_COLUMNS = 72
 _MAX_TEXT = 400
 
 # Letters of Turkish as ASCII (content-rules C2); the rest loses its accents by decomposition.
-_TO_ASCII = str.maketrans("çÇğĞıİöÖşŞüÜâÂîÎûÛ‘’“”–—₺\u00a0", "cCgGiIoOsSuUaAiIuU''\"\"--L ") | {ord("…"): "..."}
+_TO_ASCII = str.maketrans("çÇğĞıİöÖşŞüÜâÂîÎûÛ‘’“”–—\u00a0", "cCgGiIoOsSuUaAiIuU''\"\"-- ") | {
+    ord("…"): "...",
+    ord("₺"): "TL",
+}
 
 
 class FooterTexts(NamedTuple):

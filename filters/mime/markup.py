@@ -19,7 +19,8 @@ _CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\s/>])") for name in
 # From a tag's name to its ">": a ">" inside a quoted value does not end it. The alternatives differ in their first
 # octet, so that there is one way only to match and nothing to try again. Bounded, for the sake of memory: a tag with
 # more attributes is taken for one that never ends.
-_ATTRIBUTES = rb"""[^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))[^>=]*+){0,250}>"""
+_VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))"""
+_ATTRIBUTES = rb"""[^>=]*+(?:=(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)|\s++""" + _VALUE + rb""")[^>=]*+){0,250}>"""
 
 # Text and ordinary tags. Two letters tell most tags from those that matter before their names are compared. Without a
 # possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound keeps the

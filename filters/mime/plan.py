@@ -142,7 +142,7 @@ class RewritePlan:
         complete header lines, which go on top. Raises ``ValueError`` for a URI that could not be put into a header
         and a text unaltered, or is longer than ``max_url_bytes``.
         """
-        link = url.encode("ascii", "replace")
+        link = url.encode("ascii", "backslashreplace")
         forms = render_url_forms(link)
         if len(forms[1]) > self.max_url_bytes or _URL.fullmatch(link) is None:
             raise ValueError(f"opt-out URL: expected https and at most {self.max_url_bytes} URL characters")
@@ -160,7 +160,7 @@ class RewritePlan:
             return b"".join(pieces)
         second = b""
         if mailto:
-            address = mailto.encode("ascii", "replace")
+            address = mailto.encode("ascii", "backslashreplace")
             if len(address) > MAX_URL_BYTES or _MAILTO.fullmatch(address) is None:
                 raise ValueError(f"opt-out mailto: expected a mailto URI of at most {MAX_URL_BYTES} URL characters")
             # One line if it can be: a relay that folded this field anew broke its signature.

@@ -1,0 +1,153 @@
+"""Where a footer in HTML is seen."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters.mime.markup import find_place, is_hidden, is_visible_link, scan_markup
+
+MARK = "|"
+
+
+def _place(html: str) -> int | None:
+    octets = html.replace(MARK, "").encode()
+    return find_place(octets, scan_markup(octets))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "|",
+        "text|",
+        "<p>a</p>|",
+        "<body>a|</body>",
+        "<BODY>a|</BODY\n></HTML>",
+        "<html>a|</html>",
+        "<body>a</body>b|</body>",
+        "<body>a|</body><!-- </body> --></html>",
+        "<body>a|</body><!-- <script> --></html>",
+        "<body><!-- <script> -->a|</body>",
+        "<body><script>'</body>'</script>a|</body>",
+        "<body><style></body></style>a|</body>",
+        "<body><textarea></body></textarea>a|</body>",
+        "<title></body></title>a|",
+        "<body><iframe></body></iframe>a|</body>",
+        "<body>a|</body><img alt='</body>'>",
+        '<body>a|</body><img alt="</body>">',
+        "<body>a|</body><p it's></p>",
+        "<body><a href=x'y>a|</body>",
+        "<body>a < b & c|</body>",
+        "<body>a|</body><![CDATA[ </x ]]>",
+        "<body>a<bodyguard>|</body></bodyguard>",
+        "<body><!--[if mso]></body><![endif]-->a|</body>",
+        "<body>a|</body><!--[if !mso]><!--></body><!--<![endif]-->",
+        "<body>a|</body><![if !mso]></body><![endif]>",
+        "<body><div style='display:none'>x</div>a|</body>",
+        "<body><div style='display:none'><div>x</div></div>a|</body>",
+        "<body><img style='display:none'>a|</body>",
+        "<style>.x{display:none}</style><body>a|</body>",
+        "<body>display:none|</body>",
+        "<body>|<div style='DISPLAY: NONE'>a</body>",
+        "<body>|<div><p style='display:none'>a</div></body>",
+        "<body class=x>|a<!-- </body>",
+        '<body class=x>|a<a title="</body>',
+        "<body>|a<style></body>",
+        "<body>|a<plaintext></body>",
+        "<body>|a<template></body>",
+        "<body>|a<![if x]></body>",
+        "<?xml version='1.0'?><body>a|</body>",
+        '<!DOCTYPE html PUBLIC "-//W3C//DTD" "x"><body>a|</body>',
+        "<body></ p>a|</body>",
+    ],
+)
+def test_the_footer_goes_before_the_last_end_that_counts(html: str) -> None:
+    """The bar marks the place; what comments, scripts, attributes and conditions hold does not count."""
+    assert _place(html) == len(html.partition(MARK)[0].encode())
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "a<!-- b",
+        "a<!-- b --!> c --><p>",
+        "<script><!-- <script> </script> --> </script>",
+        "<a title='",
+        "<style>p{",
+        "<plaintext>",
+        "<frameset><frame></frameset>",
+        "<body style='display:none'>a</body>",
+        "<div style='display:none'><body>a</body>",
+        "<![if x]><body>a</body>",
+    ],
+)
+def test_where_no_place_is_surely_seen_there_is_none(html: str) -> None:
+    """Open, hidden, or read differently by different readers."""
+    assert _place(html) is None
+
+
+@pytest.mark.parametrize(
+    ("html", "is_seen"),
+    [
+        ("<a href='X'>a</a>", True),
+        ("<A HREF = X>a</A>", True),
+        ("<p>X</p>", True),
+        ("<!-- X -->", False),
+        ("<style>X</style>", False),
+        ("<img src='X'>", False),
+        ("<a title='X'>a</a>", False),
+        ("<p style='display:none'>X</p>", False),
+        ("<!--[if mso]><a href='X'>a</a><![endif]-->", False),
+        ("<![if !mso]><a href='X'>a</a><![endif]>", False),
+    ],
+)
+def test_a_link_counts_only_where_it_is_seen_or_followed(html: str, is_seen: bool) -> None:
+    """In text, or as the target of a link."""
+    octets = html.encode()
+    assert is_visible_link(octets, octets.index(b"X"), scan_markup(octets)) is is_seen
+
+
+class _Reader(HTMLParser):
+    """What the standard library sees: start and end tags with their offsets, text outside raw elements."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.ends: list[int] = []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "body":
+            self.ends.append(self.getpos()[1])
+
+
+PIECES = st.sampled_from(
+    [
+        *("<p>", "</p>", "a b", "</body>", "</BODY>", "<body>", "<br/>", "&lt;", "<!doctype html>"),
+        *("<!-- c -->", "<!-- </body> -->", "<script>'</body>'</script>", "<style></body></style>"),
+        *("<a href='x>y'>", '<b c="</body>">', "<i =x>", "<u a=b c>"),
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(PIECES, max_size=20).map("".join))
+def test_the_last_body_end_is_the_one_another_tokeniser_finds(html: str) -> None:
+    """On sound markup both agree."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    assert scan_markup(html.encode()).body_close == (reader.ends[-1] if reader.ends else -1)
+
+
+@given(st.text("<>/!-='\" \nabodyscriptbody[if]", max_size=200))
+def test_the_place_is_never_inside_what_is_not_shown(html: str) -> None:
+    """Whatever the markup: within the text, and in none of the spans that readers leave out."""
+    octets = html.encode()
+    markup = scan_markup(octets)
+    place = find_place(octets, markup)
+    if place is not None:
+        assert 0 <= place <= len(octets)
+        assert not any(start < place < end for start, end in markup.unseen)
+        assert not is_hidden(octets, place, markup.unseen)
