@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -110,6 +110,21 @@ class StoreMemory:
         self._known = known._replace(revision=max(known.revision, mark.revision))
         return None
 
+    def refresh(self) -> None:
+        """Take over what other processes of this machine know. To be called when the store was away, before it is
+        believed again: a process that did not happen to look up after the last refusal would believe a store that
+        lost it. What this process knows still stands where the file cannot be read."""
+        with self._lock, suppress(OSError):
+            stored = self._read()
+            if stored is not None:
+                self._known = stored if self._known is None else _newest(stored, self._known)
+
+    def share(self) -> None:
+        """Let the other processes of this machine know what this one knows, now and not at the next interval."""
+        with self._lock:
+            if self._has_news:
+                self._write(is_urgent=False)
+
     def accept(self, mark: Mark) -> None:
         """From now on the store that showed ``mark`` is the right one, as it is. Raises ``StoreError``."""
         with self._lock:
@@ -130,7 +145,7 @@ class StoreMemory:
             self._known = self._known._replace(revision=revision)
             self._has_news = True
             # Called on the hot path: a file write for each change that another process made would cost more than the
-            # look-up. A roll-back by less than this interval is still noticed by every process that lives.
+            # look-up. What a refusal rests on is shared at once (``share``), before the refusal is confirmed.
             if self._monotonic() - self._written_at >= _WRITE_EVERY_S:
                 self._write(is_urgent=False)
 

@@ -159,7 +159,9 @@ class RedisStore(Store):
         return StoreHealth(failure, detail, self._memory.revision)
 
     def _connected(self) -> None:
-        """A store that was away at the start gets this machine's refusals when it comes."""
+        """Before the first question over a new connection: the store may have come back without its latest changes. One
+        that was away at the start gets this machine's refusals when it comes."""
+        self._memory.refresh()
         if not self._has_replayed and not self._is_closed and (self._replaying is None or self._replaying.done()):
             self._replaying = asyncio.get_running_loop().create_task(self._try_replay(), name="store-replay")
 

@@ -181,7 +181,10 @@ class Store(ABC):
         own = [record for record in records if is_own_refusal(record[KEY_BYTES:])]
         if own or outbox:
             await asyncio.to_thread(self._journal.append, brand, own, outbox, int(self._clock()))
-        return await self._commit(brand, records, watermark_at, outbox)
+        applied = await self._commit(brand, records, watermark_at, outbox)
+        if own:
+            await asyncio.to_thread(self._memory.share)
+        return applied
 
     @abstractmethod
     async def load(self, brand: int, records: Sequence[bytes]) -> Applied:

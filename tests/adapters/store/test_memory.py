@@ -129,3 +129,26 @@ def test_a_mark_survives_packing(packed: Mark) -> None:
     """And what is no mark is none."""
     assert unpack_mark(pack_mark(packed)) == packed
     assert unpack_mark(pack_mark(packed)[:-1]) is None
+
+
+def test_what_a_refusal_rests_on_is_known_to_a_process_that_did_not_look(tmp_path: Path) -> None:
+    """One process recorded it, the store came back without it, and the other process asks for the first time since."""
+    recording, other = StoreMemory(tmp_path, FINGERPRINT), StoreMemory(tmp_path, FINGERPRINT)
+    for memory in (recording, other):
+        memory.judge(mark(10), 0)
+    recording.judge(mark(11), 10)
+    recording.share()
+    other.refresh()
+    assert other.judge(mark(10), other.revision) is LookupFailure.ROLLED_BACK
+
+
+def test_sharing_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    """And an older file takes nothing from what this process knows."""
+    memory = StoreMemory(tmp_path, FINGERPRINT)
+    memory.judge(mark(10), 0)
+    written = (tmp_path / "store-memory.json").stat().st_mtime_ns
+    memory.share()
+    assert (tmp_path / "store-memory.json").stat().st_mtime_ns == written
+    memory.judge(mark(12), 10)
+    memory.refresh()
+    assert memory.revision == 12
