@@ -251,12 +251,15 @@ class Chaos:
     async def _kill_for(self, seconds: float) -> None:
         faults = [name for name in self._options.faults if name != "redis" or self._redis is not None]
         end_at = time.monotonic() + seconds
+        bag: list[str] = []
         while True:
             pause_s = self._random.uniform(*self._options.pause_s)
             if time.monotonic() + pause_s >= end_at:
                 break
             await asyncio.sleep(pause_s)
-            await asyncio.to_thread(self._kill, self._random.choice(faults))
+            if not bag:  # each of them before any comes again
+                bag = self._random.sample(faults, len(faults))
+            await asyncio.to_thread(self._kill, bag.pop())
         await asyncio.sleep(max(0.0, end_at - time.monotonic()))
 
     def _kill(self, name: str) -> None:

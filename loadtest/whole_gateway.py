@@ -150,7 +150,14 @@ class Relay(Program):
         self.port = port
         self.journal = directory / "taken.jsonl"
         command = [sys.executable, "-m", "loadtest.mail_sink", "--listen", f"127.0.0.1:{port}"]
-        super().__init__([*command, "--journal", str(self.journal), "--links", *options], directory / "relay.log")
+        self._plain_command = [*command, "--journal", str(self.journal), "--links"]
+        super().__init__([*self._plain_command, *options], directory / "relay.log")
+
+    def restart(self, *options: str) -> None:
+        """Ended and started again with these options and no others."""
+        self.end()
+        self.command = [*self._plain_command, *options]
+        self.start()
 
     def start(self) -> None:
         super().start()
