@@ -36,6 +36,8 @@ and each recipient:
 ``sent_sha256``    of the content as handed over, opt-out inside, hex; "" if nothing was
 ``token``          ``filters.token.identify_token`` of the opt-out token; "" if none
 ``reply``          the next hop's reply: code and enhanced code; its text may hold an address and is not kept
+``redecided_at``   only where the hand-over was late and the above rests on a newer reading of the index than
+                   ``index`` tells of (edge case E19): when, in seconds since 1970 UTC
 =================  ====================================================================================
 
 Other kinds: ``refusal`` (a person's refusal as it reached us, with ``key``), ``start``, ``stop``, ``configuration``.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
-from filters.envelope import EnvelopeRecipient
-from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
+from filters.envelope import EnvelopeRecipient, RecipientOutcome
+from filters.reply import Reply
+from filters.vocabulary import Channel, LookupFailure, Outcome, RecipientType, Status
 
 
 class Lookup(NamedTuple):
@@ -46,7 +48,11 @@ class OutboxItem(NamedTuple):
 
 @dataclass(slots=True)
 class OutgoingMail:
-    """One upstream transaction. ``content`` has CRLF line ends and is not dot-stuffed."""
+    """One upstream transaction. ``content`` has CRLF line ends and is not dot-stuffed.
+
+    ``valid_s``: how many seconds from now it may wait for a connection; a transaction not begun by then is not begun
+    but answered ``EXPIRED``. ``is_again``: it comes back after that, decided anew, and goes before those who wait.
+    """
 
     sender: bytes
     mail_parameters: bytes
@@ -54,6 +60,12 @@ class OutgoingMail:
     content: bytes
     is_smtputf8: bool = False
     is_8bit: bool = False
+    valid_s: float = inf
+    is_again: bool = False
+
+
+EXPIRED = RecipientOutcome(Outcome.DEFERRED, Reply(451, "3.2", "waited too long for the next hop"))
+"""Known by identity: nothing was sent, and the decision behind the mail has to be made again (edge case E19)."""
 
 
 class UpstreamCapabilities(NamedTuple):

@@ -27,18 +27,29 @@ _OPEN = (Outcome.DEFERRED, Outcome.UNKNOWN)
 
 
 class RecipientInHand:
-    """One recipient: consent key, what was known of it, decision, fate."""
+    """One recipient: consent key, what was known of it, decision, fate.
+
+    ``taken_key`` is what the retry memory knows it by. It stands for the address as the client spelled it: two
+    spellings that share a consent key may be two mailboxes (local parts that differ in case), and each gets its copy.
+    ``judged_at`` is a reading of the pipeline's monotonic clock, ``judged_again_at`` seconds since 1970 UTC or 0.
+    ``is_again``: its copy came back from the next hop's queue because the decision behind it was too old.
+    """
 
     __slots__ = (
         "envelope",
+        "is_again",
         "is_in_flight",
+        "judged_again_at",
+        "judged_at",
         "key",
         "outcome",
         "reason",
         "reply",
         "row",
         "sent_digest",
+        "signed",
         "state",
+        "taken_key",
         "token_id",
         "verdict",
     )
@@ -46,6 +57,7 @@ class RecipientInHand:
     def __init__(self, envelope: EnvelopeRecipient) -> None:
         self.envelope = envelope
         self.key = b""
+        self.taken_key = b""
         self.state: State | None = None
         self.verdict: Verdict | None = None
         self.reason: Reason | None = None
@@ -53,6 +65,10 @@ class RecipientInHand:
         self.outcome: Outcome | None = None
         self.reply: Reply | None = None
         self.is_in_flight = False
+        self.is_again = False
+        self.judged_at = self.judged_again_at = 0.0
+        self.signed = b""
+        """The copy with its signature on top, while it waits to be handed over."""
         self.sent_digest = ""
         self.token_id = ""
 
@@ -71,6 +87,7 @@ class RecipientInHand:
         self.outcome = outcome
         self.reply = reply
         self.is_in_flight = False
+        self.signed = b""
 
     def note(self, decision: Decision, state: State) -> None:
         """Keep what was decided, and on what."""
@@ -116,11 +133,17 @@ class MailInHand:
         "digest",
         "envelope",
         "freshness",
+        "has_failed",
         "headers",
         "in_flight",
+        "is_answered",
         "is_commercial",
+        "is_decided",
+        "is_personal",
         "is_pumping",
+        "is_record_answered",
         "is_recorded",
+        "is_remembered",
         "lookup",
         "lookup_s",
         "message_id",
@@ -130,6 +153,7 @@ class MailInHand:
         "rewrite_refusal",
         "route",
         "staleness_s",
+        "trace",
         "waiting",
     )
 
@@ -137,7 +161,7 @@ class MailInHand:
         self,
         envelope: Envelope,
         content: bytes,
-        answer: Callable[[Answer], None],
+        answer: Callable[[Answer], bool | None],
         route: MailRoute,
         message_id: str,
         received_at: float,
@@ -160,6 +184,8 @@ class MailInHand:
         self.classification: Classification | None = None
         self.is_commercial = True
         """Until the class is known the stricter reading holds (G1)."""
+        self.is_personal = True
+        """Whether each recipient gets a copy with its own opt-out, or all of them the content as it came."""
         self.brand: BrandRoute | None = None
         self.lookup: Lookup | LookupFailure | None = None
         self.freshness = FreshnessState.COLD
@@ -171,8 +197,15 @@ class MailInHand:
         """Monotonic reading, and what look-up and decision took, in seconds."""
         self.waiting: deque[RecipientInHand] = deque()
         self.in_flight = 0
+        self.trace = b""
         self.is_pumping = False
+        # How far it has come; each step is taken once, however often and in whatever order adapters call back.
+        self.has_failed = False
+        self.is_decided = False
         self.is_recorded = False
+        self.is_record_answered = False
+        self.is_remembered = False
+        self.is_answered = False
 
     @property
     def message_class(self) -> MessageClass:

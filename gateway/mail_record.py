@@ -54,7 +54,7 @@ def _recipient(mail: MailInHand, recipient: RecipientInHand) -> dict[str, object
     assert recipient.outcome is not None
     found = mail.classification
     was_sent = bool(recipient.sent_digest)
-    return recipient_entry(
+    entry = recipient_entry(
         recipient.key,
         Channel.EMAIL,
         found.recipient_type if found else None,
@@ -67,3 +67,6 @@ def _recipient(mail: MailInHand, recipient: RecipientInHand) -> dict[str, object
         recipient.token_id,
         recipient.reply if was_sent else None,
     )
+    if recipient.judged_again_at:
+        entry["redecided_at"] = int(recipient.judged_again_at)
+    return entry

@@ -3,7 +3,8 @@
 Every step is a method that ends by calling the next one, or hands the next one to an adapter as its callback: there is
 no task and no future per message. Whatever goes wrong on our side settles the recipients that are still open as
 deferred (451) and goes on to *record*, so that a message is answered exactly once and never with success before the
-upstream's own.
+upstream's own. That holds whatever an adapter does: one that raises instead of calling back, calls back twice, or
+answers for another number of recipients than it was asked about, has told us nothing.
 """
 
 from __future__ import annotations
@@ -15,21 +16,25 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from hashlib import sha256
+from math import inf
 from time import perf_counter
 
 import structlog
 
 from filters.answer import compose
 from filters.classify import ClassificationRefusal, TagHeaders, classify
-from filters.consent import unpack
+from filters.consent import State, unpack
 from filters.consent_key import ConsentKeys
-from filters.decide import Facts, decide
+from filters.decide import Decision, Facts, decide
+from filters.decision_table import OptOut
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
-from filters.exchange import Lookup, OutgoingMail
+from filters.exchange import EXPIRED, Lookup, OutgoingMail
 from filters.freshness import freshness
 from filters.mime.headers import scan_headers
+from filters.mime.limits import DEFAULT_LIMITS, Limits
 from filters.mime.plan import plan_rewrite
-from filters.mime.refusal import MalformedContent, RewriteRefusal
+from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
+from filters.mime.release import RewriteFault
 from filters.mime.stamp import stamp
 from filters.policy import Policy
 from filters.reason import Reason
@@ -47,17 +52,20 @@ COPIES_IN_FLIGHT = 32
 """Personal copies of one message under way at once: enough to keep a pool busy, few enough to bound memory."""
 
 DECISION_VALID_S = 2.0
-"""A recipient not handed over within this time of the decision is looked up and decided again (edge case E19)."""
+"""A recipient whose hand-over has not begun within this time of the decision is looked up and decided again (E19)."""
 
 _EXEMPT_POLICY = Policy()
+_NOT_KNOWN = RecipientOutcome(Outcome.UNKNOWN, Reason.FAULT.reply)
+_LINK_TOO_LONG = RewriteRefusal(RewriteDetail.LINE_TOO_LONG)
 
 
 class MailPipeline:
     """Carries mail from listeners to upstreams. One per worker; a ``MailHandler``.
 
     ``routes`` by listener name, ``brands`` by code. ``node`` names machine and worker in the evidence, ``store`` the
-    kind of index. ``observe`` counts and logs a message once it is answered. ``refuses_partly``: a message of which
-    some recipients are dropped goes to nobody.
+    kind of index. ``observe`` counts and logs a message once it is answered, ``note_retry`` hears whether the retry
+    memory was kept. ``refuses_partly``: a message of which some recipients are dropped goes to nobody. ``clock`` gives
+    seconds since 1970 UTC, ``monotonic`` seconds that no correction of the clock turns back.
     """
 
     def __init__(
@@ -75,8 +83,11 @@ class MailPipeline:
         store: str,
         signing_threads: Executor,
         observe: Callable[[MailInHand, Answer], None],
+        note_retry: Callable[[bool], None] = lambda _is_kept: None,
         refuses_partly: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = perf_counter,
     ) -> None:
         self._routes = routes
         self._brands = brands
@@ -91,14 +102,17 @@ class MailPipeline:
         self._store = store
         self._signing_threads = signing_threads
         self._observe = observe
+        self._note_retry = note_retry
         self._refuses_partly = refuses_partly
+        self._limits = limits
         # Exempt mail may have no brand; its memory of retries is kept under some brand all the same.
         self._any_brand = next(iter(brands))
         self._clock = clock
+        self._monotonic = monotonic
 
     # -- the path -------------------------------------------------------------------------------------------------
 
-    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], None]) -> None:
+    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], bool | None]) -> None:
         mail = MailInHand(
             envelope, content, answer, self._routes[envelope.listener], self._tracer.next_id(), self._clock()
         )
@@ -110,13 +124,13 @@ class MailPipeline:
     def _recognise(self, mail: MailInHand) -> None:
         """Whose message is it, is it whole, and does it go round?"""
         content = mail.content
+        mail.client = mail.route.client_of(mail.envelope)
         mail.content_digest = sha256(content)
-        envelope = mail.envelope
         mail.digest = sha256(
-            b"%s\0%s\0%s" % (envelope.client.name.encode(), envelope.sender, mail.content_digest.digest())
+            b"%s\0%s\0%s" % (mail.client.name.encode(), mail.envelope.sender, mail.content_digest.digest())
         ).digest()
         try:
-            mail.headers = scan_headers(content)
+            mail.headers = scan_headers(content, self._limits)
         except MalformedContent as malformed:
             self._refuse(mail, Reason.CONTENT_MALFORMED, malformed.detail)
             return
@@ -140,84 +154,96 @@ class MailPipeline:
         self._look_up(mail)
 
     def _look_up(self, mail: MailInHand) -> None:
-        """All recipients in one call. What needs no look-up is decided at once, whatever happens to the index."""
+        """All recipients in one call. Exempt mail asks only who has it already, and does without the answer."""
         code = mail.brand.brand.code if mail.brand else self._any_brand
         derive = self._keys.derive
         for recipient in mail.recipients:
-            recipient.key = derive(code, recipient.envelope.address.key)
-        keys: Sequence[bytes] = ()
-        if mail.is_commercial:
-            keys = [recipient.key for recipient in mail.recipients]
-        elif len(mail.recipients) == 1:
-            self._decide(mail, None)  # nobody can have had a part of it, so the memory need not be asked
-            return
-        mail.asked_at = perf_counter()
-        self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
+            wire, key, _ = recipient.envelope.address
+            recipient.key = recipient.taken_key = derive(code, key)
+            if wire != key:
+                recipient.taken_key = derive(code, wire)
+        keys = [recipient.key for recipient in mail.recipients] if mail.is_commercial else ()
+        mail.asked_at = self._monotonic()
+        try:
+            self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            self._looked_up(mail, LookupFailure.BROKEN)
 
     def _looked_up(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
+        if mail.is_decided:
+            return
+        mail.is_decided = True
         try:
-            mail.lookup_s = perf_counter() - mail.asked_at
+            mail.lookup_s = self._monotonic() - mail.asked_at
             self._decide(mail, answer)
         except Exception as fault:
             self._fail(mail, fault)
 
-    def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure | None) -> None:
+    def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
         """A verdict for every recipient. Those permitted wait for their copy."""
         mail.lookup = answer
-        started = perf_counter()
+        mail.decided_at = self._clock()
+        started = self._monotonic()
         self._judge(mail, mail.recipients, answer)
-        mail.decision_s = perf_counter() - started
+        mail.decision_s = self._monotonic() - started
         if isinstance(answer, Lookup) and answer.taken:
             for recipient in mail.recipients:
-                if recipient.key in answer.taken:
+                if recipient.taken_key in answer.taken:
                     recipient.settle_as_taken()
             mail.waiting = deque(recipient for recipient in mail.waiting if recipient.outcome is None)
         if self._refuses_partly and any(recipient.outcome is Outcome.DROPPED for recipient in mail.recipients):
             self._settle_waiting(mail, Reason.PARTLY_REFUSED)
         self._rewrite(mail)
 
-    def _judge(
-        self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure | None
-    ) -> None:
+    def _judge(self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure) -> None:
         found = mail.classification
         assert found is not None
-        mail.decided_at = now = self._clock()
+        now = self._clock()
         policy, brand = _EXEMPT_POLICY, None
         values: Sequence[bytes | None] = (None,) * len(recipients)
-        failure = None
+        failure: LookupFailure | None = None
+        how_fresh, staleness_s = FreshnessState.COLD, None
         if mail.brand is not None:
             policy, brand = mail.brand.policy, mail.brand.brand
         if mail.is_commercial:
             if isinstance(answer, Lookup):
                 values = answer.values
-                mail.freshness, mail.staleness_s = freshness(answer.watermark_at, int(now), policy)
+                how_fresh, staleness_s = freshness(answer.watermark_at, int(now), policy)
             else:
                 failure = answer
-                mail.freshness, mail.staleness_s = FreshnessState.COLD, None
+            if len(values) != len(recipients):  # whose state is whose?
+                values, failure = (None,) * len(recipients), LookupFailure.BROKEN
+        if answer is mail.lookup:  # the record tells of the first reading, on which most recipients were decided
+            mail.freshness, mail.staleness_s = how_fresh, staleness_s
         facts = Facts(
             found.message_class,
             Channel.EMAIL,
             found.recipient_type,
             brand,
-            mail.freshness,
+            how_fresh,
             int(now),
-            mail.staleness_s,
+            staleness_s,
             failure,
             found.is_tagged,
         )
+        judged_at = self._monotonic()
         for recipient, value in zip(recipients, values, strict=True):
-            state = unpack(value) if value else None
-            decision = decide(facts, state, policy)
-            recipient.note(decision, state if state is not None else {})
+            decision, state = _decide_on(facts, value, policy)
+            recipient.note(decision, state)
+            recipient.judged_at = judged_at
             if decision.verdict is Verdict.PERMIT:
                 mail.waiting.append(recipient)
             else:
                 recipient.settle_by(decision)
+        mail.is_personal = mail.is_commercial or (
+            policy.service_opt_out and brand is not None and decision.opt_out is OptOut.RECOMMENDED
+        )
 
     def _rewrite(self, mail: MailInHand) -> None:
         """Where the opt-out goes, found once for all copies. Mail it cannot lawfully be put into is refused (G4)."""
-        if mail.waiting and mail.is_commercial:
-            if not self._evidence.is_writable:
+        if mail.waiting and mail.is_personal:
+            if mail.is_commercial and not self._evidence.is_writable:
                 self._settle_waiting(mail, Reason.EVIDENCE_UNAVAILABLE)
             else:
                 self._plan(mail)
@@ -227,21 +253,30 @@ class MailPipeline:
         assert mail.headers is not None
         assert mail.brand is not None
         capabilities = mail.route.upstream.capabilities
-        plan = plan_rewrite(
-            mail.content,
-            mail.headers,
-            mail.brand.footer,
-            mail.brand.rewriting,
-            remove=self._tag_headers.names,
-            has_8bitmime=capabilities is not None and capabilities.has_8bitmime,
-            is_smtputf8=mail.envelope.is_smtputf8,
-        )
-        if isinstance(plan, RewriteRefusal):
+        try:
+            plan = plan_rewrite(
+                mail.content,
+                mail.headers,
+                mail.brand.footer,
+                mail.brand.rewriting,
+                remove=self._tag_headers.names,
+                has_8bitmime=capabilities is not None and capabilities.has_8bitmime,
+                is_smtputf8=mail.envelope.is_smtputf8,
+            )
+        except RewriteFault as fault:
+            if mail.is_commercial:
+                raise
+            self._log_fault(mail, fault)
+            mail.is_personal = False
+            return
+        if not isinstance(plan, RewriteRefusal):
+            mail.plan = plan
+        elif mail.is_commercial:
             mail.rewrite_refusal = plan
             mail.detail = plan.detail
             self._settle_waiting(mail, Reason.OPTOUT_IMPOSSIBLE, "G4", plan.english)
         else:
-            mail.plan = plan
+            mail.is_personal = False  # R16: in service mail the opt-out is recommended, no more
 
     def _relay(self, mail: MailInHand) -> None:
         """Hand over: a personal copy for each recipient of commercial mail, one transaction for the others."""
@@ -250,9 +285,13 @@ class MailPipeline:
         mail.is_pumping = True
         try:
             while mail.waiting and mail.in_flight < COPIES_IN_FLIGHT:
-                if not mail.is_commercial:
+                if not mail.is_personal:
                     self._relay_untouched(mail)
-                elif self._clock() - mail.decided_at > DECISION_VALID_S:
+                elif not mail.is_commercial:
+                    self._relay_copy(mail, mail.waiting.popleft())
+                elif not self._evidence.is_writable:
+                    self._settle_waiting(mail, Reason.EVIDENCE_UNAVAILABLE)
+                elif self._monotonic() - mail.waiting[0].judged_at > DECISION_VALID_S:
                     self._look_up_again(mail)
                 else:
                     self._relay_copy(mail, mail.waiting.popleft())
@@ -262,41 +301,78 @@ class MailPipeline:
             self._record(mail)
 
     def _relay_untouched(self, mail: MailInHand) -> None:
-        assert mail.headers is not None
         recipients = list(mail.waiting)
         mail.waiting.clear()
-        trace = self._tracer.field(mail.envelope, mail.route.protocol, mail.message_id)
-        content = stamp(mail.content, mail.headers, self._tag_headers.names, trace)
-        self._hand_over(mail, recipients, content)
+        self._hand_over(mail, recipients, self._stamp(mail))
+
+    def _stamp(self, mail: MailInHand) -> bytes:
+        assert mail.headers is not None
+        return stamp(mail.content, mail.headers, self._tag_headers.names, self._trace(mail))
+
+    def _trace(self, mail: MailInHand) -> bytes:
+        if not mail.trace:
+            mail.trace = self._tracer.field(mail.envelope, mail.route.protocol, mail.message_id)
+        return mail.trace
 
     def _relay_copy(self, mail: MailInHand, recipient: RecipientInHand) -> None:
-        """One recipient, one copy: the one-click address must name one person (RFC 8058)."""
+        """One recipient, one copy: the one-click address must name one person (RFC 8058).
+
+        What goes wrong with one copy concerns that recipient alone; the others must not wait for it at each retry.
+        """
+        assert mail.brand is not None
+        content = recipient.signed
+        if not content:
+            try:
+                content = self._render_copy(mail, recipient)
+                signer = mail.brand.signer
+                if signer is not None and content:
+                    loop = asyncio.get_running_loop()
+                    signing = loop.run_in_executor(self._signing_threads, signer.sign, content)
+                    signing.add_done_callback(partial(self._signed, mail, recipient, content))
+                    mail.in_flight += 1
+                    return
+            except Exception as fault:
+                self._log_fault(mail, fault)
+                recipient.settle_for(Reason.FAULT)
+                return
+        if content:
+            self._hand_over(mail, [recipient], content)
+
+    def _render_copy(self, mail: MailInHand, recipient: RecipientInHand) -> bytes:
+        """The copy for ``recipient``; b"" if its link has no room in a commercial message, and it is settled."""
         assert mail.plan is not None
         assert mail.brand is not None
         assert mail.classification is not None
         links = self._make_links(
             mail.brand.brand, recipient.envelope.address.key, mail.classification.recipient_type, recipient.key
         )
+        try:
+            content = mail.plan.render(links.url, links.mailto, self._trace(mail))
+        except ValueError:
+            if not mail.is_commercial:
+                return self._stamp(mail)
+            mail.rewrite_refusal = _LINK_TOO_LONG
+            mail.detail = _LINK_TOO_LONG.detail
+            recipient.settle_for(Reason.OPTOUT_IMPOSSIBLE, "G4", _LINK_TOO_LONG.english)
+            return b""
         recipient.token_id = links.token_id
-        trace = self._tracer.field(mail.envelope, mail.route.protocol, mail.message_id)
-        content = mail.plan.render(links.url, links.mailto, trace)
-        signer = mail.brand.signer
-        if signer is None:
-            self._hand_over(mail, [recipient], content)
-            return
-        mail.in_flight += 1
-        signing = asyncio.get_running_loop().run_in_executor(self._signing_threads, signer.sign, content)
-        signing.add_done_callback(partial(self._signed, mail, recipient, content))
+        return content
 
     def _signed(
         self, mail: MailInHand, recipient: RecipientInHand, content: bytes, signing: asyncio.Future[bytes]
     ) -> None:
+        mail.in_flight -= 1
         try:
-            mail.in_flight -= 1
-            self._hand_over(mail, [recipient], signing.result() + content)
-            self._relay(mail)
-        except Exception as fault:
-            self._fail(mail, fault)
+            signature = signing.result()
+        except (Exception, asyncio.CancelledError) as fault:
+            self._log_fault(mail, fault)
+            if recipient.outcome is None:
+                recipient.settle_for(Reason.FAULT)
+        else:
+            if recipient.outcome is None:  # else a fault meanwhile has settled it
+                recipient.signed = signature + content
+                mail.waiting.appendleft(recipient)  # not handed over yet: signing may have taken its time
+        self._go_on(mail)
 
     def _hand_over(self, mail: MailInHand, recipients: list[RecipientInHand], content: bytes) -> None:
         envelope = mail.envelope
@@ -304,53 +380,116 @@ class MailPipeline:
         for recipient in recipients:
             recipient.sent_digest = sent_digest
             recipient.is_in_flight = True
+        first = recipients[0]
         mail.in_flight += 1
-        mail.route.upstream.relay(
-            OutgoingMail(
-                envelope.sender,
-                envelope.mail_parameters,
-                [recipient.envelope for recipient in recipients],
-                content,
-                envelope.is_smtputf8,
-                envelope.is_8bitmime,
-            ),
-            partial(self._relayed, mail, recipients),
-        )
+        try:
+            mail.route.upstream.relay(
+                OutgoingMail(
+                    envelope.sender,
+                    envelope.mail_parameters,
+                    [recipient.envelope for recipient in recipients],
+                    content,
+                    envelope.is_smtputf8,
+                    envelope.is_8bitmime,
+                    first.judged_at + DECISION_VALID_S - self._monotonic() if mail.is_commercial else inf,
+                    first.is_again,
+                ),
+                partial(self._relayed, mail, recipients),
+            )
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            self._relayed(mail, recipients, [_NOT_KNOWN] * len(recipients))
 
     def _relayed(
         self, mail: MailInHand, recipients: Sequence[RecipientInHand], fates: Sequence[RecipientOutcome]
     ) -> None:
-        try:
+        if not recipients[0].is_in_flight:
+            return
+        mail.in_flight -= 1
+        if len(fates) != len(recipients):
+            fates = [_NOT_KNOWN] * len(recipients)
+        if fates[0] is EXPIRED and not mail.has_failed:
+            for recipient in reversed(recipients):
+                recipient.is_in_flight = False
+                recipient.is_again = True
+                recipient.judged_at = -inf
+                recipient.sent_digest = ""
+                mail.waiting.appendleft(recipient)
+        else:
             for recipient, fate in zip(recipients, fates, strict=True):
                 recipient.settle(fate.outcome, fate.reply)
-            mail.in_flight -= 1
+        self._go_on(mail)
+
+    def _go_on(self, mail: MailInHand) -> None:
+        try:
             self._relay(mail)
         except Exception as fault:
             self._fail(mail, fault)
 
     def _record(self, mail: MailInHand) -> None:
         """Keep what was decided and what became of it, before the client hears of it."""
+        if mail.is_recorded:
+            return
         mail.is_recorded = True
-        self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
+        try:
+            self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            self._recorded(mail, False)
 
     def _recorded(self, mail: MailInHand, is_kept: bool) -> None:
-        taken = [recipient.key for recipient in mail.recipients if recipient.outcome is Outcome.RELAYED]
+        if mail.is_record_answered:
+            return
+        mail.is_record_answered = True
+        taken = _taken_keys(mail)
         if not is_kept and mail.is_commercial:
             # The upstream has these, but the proof is missing: the client must come again, and nobody gets it twice.
             for recipient in mail.recipients:
                 if recipient.outcome is Outcome.RELAYED:
                     recipient.settle(Outcome.DEFERRED, Reason.EVIDENCE_UNAVAILABLE.reply)
         if taken and any(recipient.is_open for recipient in mail.recipients):
-            self._index.remember_taken(mail.digest, taken, partial(self._answer, mail))
+            self._remember(mail, taken)
         else:
-            self._answer(mail, True)
+            self._answer(mail)
 
-    def _answer(self, mail: MailInHand, is_remembered: bool) -> None:
-        if not is_remembered:
+    def _remember(self, mail: MailInHand, taken: Sequence[bytes]) -> None:
+        """The client will come again: keep who has the message already (design D2)."""
+        try:
+            self._index.remember_taken(mail.digest, taken, partial(self._remembered, mail))
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            self._remembered(mail, False)
+
+    def _remembered(self, mail: MailInHand, is_kept: bool) -> None:
+        if mail.is_remembered:
+            return
+        mail.is_remembered = True
+        if not is_kept:
             log.warning("retry.not_remembered", message_id=mail.message_id)
-        answer = compose(mail.message_id, [recipient.fate for recipient in mail.recipients])
-        mail.answer(answer)
-        self._observe(mail, answer)
+        self._note_retry(is_kept)
+        self._answer(mail)
+
+    def _answer(self, mail: MailInHand) -> None:
+        if mail.is_answered:
+            return
+        mail.is_answered = True
+        try:
+            answer = compose(mail.message_id, [recipient.fate for recipient in mail.recipients])
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            answer = Answer(Reason.FAULT.reply, (Reason.FAULT.reply,) * len(mail.recipients))
+        try:
+            is_heard = mail.answer(answer)
+        except Exception as fault:  # the session's: it has its own way out
+            self._log_fault(mail, fault)
+            is_heard = True
+        try:
+            self._observe(mail, answer)
+        except Exception as fault:
+            self._log_fault(mail, fault)
+        if is_heard is False and not mail.is_remembered and (taken := _taken_keys(mail)):
+            # The client has left without our word and will come again, with recipients who have the message.
+            self._remember(mail, taken)
 
     # -- off the straight path ----------------------------------------------------------------------------------
 
@@ -369,39 +508,46 @@ class MailPipeline:
     def _look_up_again(self, mail: MailInHand) -> None:
         """The upstream was slow: what was true at the decision may have changed for those still waiting (E19)."""
         assert mail.brand is not None
-        waiting = list(mail.waiting)
+        again = list(mail.waiting)
         mail.waiting.clear()
         mail.in_flight += 1
-        keys = [recipient.key for recipient in waiting]
-        self._index.lookup(mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, waiting))
-
-    def _looked_up_again(
-        self, mail: MailInHand, waiting: list[RecipientInHand], answer: Lookup | LookupFailure
-    ) -> None:
+        keys = [recipient.key for recipient in again]
         try:
-            mail.in_flight -= 1
-            if waiting[0].outcome is None:  # a fault meanwhile has settled all of them
-                self._judge(mail, waiting, answer)
-            self._relay(mail)
+            self._index.lookup(mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, again))
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            self._looked_up_again(mail, again, LookupFailure.BROKEN)
+
+    def _looked_up_again(self, mail: MailInHand, again: list[RecipientInHand], answer: Lookup | LookupFailure) -> None:
+        if not again:
+            return
+        recipients = again.copy()
+        again.clear()
+        mail.in_flight -= 1
+        try:
+            if not mail.has_failed:  # else all of them are settled
+                now = self._clock()
+                for recipient in recipients:
+                    recipient.judged_again_at = now
+                self._judge(mail, recipients, answer)
         except Exception as fault:
             self._fail(mail, fault)
+        else:
+            self._go_on(mail)
 
     def _fail(self, mail: MailInHand, fault: Exception) -> None:
         """A fault of ours: whoever is still open is deferred, and the message goes on to be recorded and answered."""
-        log.error("message.failed", message_id=mail.message_id, fault=type(fault).__name__, exc_info=fault)
+        self._log_fault(mail, fault)
+        mail.has_failed = True
         mail.waiting.clear()
         for recipient in mail.recipients:
             if recipient.outcome is None and not recipient.is_in_flight:
                 recipient.settle_for(Reason.FAULT)
-        if mail.in_flight:
-            return  # what is under way comes back through _relayed, which goes on to record
-        if not mail.is_recorded:
-            try:
-                self._record(mail)
-                return
-            except Exception as second:
-                log.error("message.failed", message_id=mail.message_id, fault=type(second).__name__, exc_info=second)
-        self._recorded(mail, False)
+        if not mail.in_flight:
+            self._record(mail)  # else what is under way comes back, and goes on to record
+
+    def _log_fault(self, mail: MailInHand, fault: BaseException) -> None:
+        log.error("message.failed", message_id=mail.message_id, fault=type(fault).__name__, exc_info=fault)
 
     # -- before DATA --------------------------------------------------------------------------------------------
 
@@ -423,9 +569,16 @@ class MailPipeline:
     def _checked(
         self, route: BrandRoute, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
     ) -> None:
+        try:
+            refusal = self._find_refusal(route, found)
+        except Exception as fault:
+            log.error("recipient.failed", fault=type(fault).__name__, exc_info=fault)
+            refusal = None
+        answer(refusal)
+
+    def _find_refusal(self, route: BrandRoute, found: Lookup | LookupFailure) -> Reply | None:
         if not isinstance(found, Lookup):
-            answer(None)
-            return
+            return None
         now = int(self._clock())
         state = unpack(found.values[0]) if found.values[0] else None
         how_fresh, staleness_s = freshness(found.watermark_at, now, route.policy)
@@ -439,5 +592,17 @@ class MailPipeline:
             )
             for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS)
         ]
-        are_all_dropped = all(decision.verdict is Verdict.DROP for decision in decisions)
-        answer(decisions[0].reply if are_all_dropped else None)
+        return decisions[0].reply if all(each.verdict is Verdict.DROP for each in decisions) else None
+
+
+def _decide_on(facts: Facts, value: bytes | None, policy: Policy) -> tuple[Decision, State]:
+    """The decision on one recipient, and the records it rests on. What cannot be read is not "no record"."""
+    try:
+        state = unpack(value) if value else None
+    except ValueError:
+        return decide(facts._replace(lookup_failure=LookupFailure.BROKEN), None, policy), {}
+    return decide(facts, state, policy), {} if state is None else state
+
+
+def _taken_keys(mail: MailInHand) -> list[bytes]:
+    return [recipient.taken_key for recipient in mail.recipients if recipient.outcome is Outcome.RELAYED]

@@ -64,7 +64,8 @@ class MailUpstream(Protocol):
         """Hand ``mail`` over; ``done`` gets one outcome per recipient, in order.
 
         RELAYED only after the upstream's own 2xx to the final dot; REFUSED for its 5xx; DEFERRED for its 4xx and for
-        every fault before the final dot; UNKNOWN when the connection was lost after the dot and before the reply.
+        every fault before the final dot; UNKNOWN when the connection was lost after the dot and before the reply;
+        ``EXPIRED`` for all when the transaction was not begun within ``mail.valid_s``.
         """
 
 
@@ -87,8 +88,11 @@ class MailHandler(Protocol):
     ) -> None:
         """At RCPT: ``answer(None)`` to go on, or the refusal, where the class is already known."""
 
-    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], None]) -> None:
-        """After the final dot. ``content`` is un-stuffed, CRLF throughout, checked for bare CR, LF and NUL."""
+    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], bool | None]) -> None:
+        """After the final dot. ``content`` is un-stuffed, CRLF throughout, checked for bare CR, LF and NUL.
+
+        ``answer`` says False where the client cannot be told any more.
+        """
 
 
 class RefusalRecorder(Protocol):

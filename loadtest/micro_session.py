@@ -71,7 +71,7 @@ class NullHandler:
     ) -> None:
         answer(None)
 
-    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], None]) -> None:
+    def handle(self, envelope: Envelope, content: bytes, answer: Callable[[Answer], bool | None]) -> None:
         self._meter.tick()
         answer(Answer(_TAKEN, (_TAKEN,) * len(envelope.recipients)))
 

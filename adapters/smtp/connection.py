@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """One message on its way: what ``relay`` was given, and how often it was tried."""
+    """One message on its way: what ``relay`` was given, and how often it was tried.
 
-    __slots__ = ("attempts", "done", "expires_at", "mail")
+    Loop times: at ``expires_at`` it is deferred if no connection took it, after ``valid_until`` none may begin it.
+    """
+
+    __slots__ = ("attempts", "done", "expires_at", "mail", "valid_until")
 
     def __init__(self, mail: OutgoingMail, done: Callable[[Sequence[RecipientOutcome]], None]) -> None:
         self.mail = mail
         self.done = done
         self.attempts = 0
         self.expires_at = 0.0
+        self.valid_until = math.inf
 
 
 class ConnectionOwner(Protocol):

@@ -31,7 +31,7 @@ from adapters.smtp.outcomes import (
 )
 from adapters.smtp.settings import TlsMode, UpstreamSettings, load_tls_context
 from filters.envelope import RecipientOutcome
-from filters.exchange import OutgoingMail, UpstreamCapabilities
+from filters.exchange import EXPIRED, OutgoingMail, UpstreamCapabilities
 
 MAX_ATTEMPTS = 3
 
@@ -171,10 +171,12 @@ class SmtpUpstream:
             connection = self._idle.pop()
             if not self._try_start(connection, job):
                 self._idle.append(connection)
-        elif not self.has_room:
+        elif not mail.is_again and not self.has_room:
             self._answer_all(job, NO_ROOM, TransactionResult.NO_ROOM)
         else:
-            job.expires_at = self._loop.time() + self._settings.timeouts.waiting_s
+            now = self._loop.time()
+            job.expires_at = now + self._settings.timeouts.waiting_s
+            job.valid_until = now + mail.valid_s
             self._enqueue(job)
 
     async def start(self) -> bool:
@@ -257,7 +259,11 @@ class SmtpUpstream:
             connection.quit()
             return
         while self._waiting:
-            if self._try_start(connection, self._dequeue()):
+            job = self._dequeue()
+            if job.valid_until < now:
+                # It comes back decided anew, to the front: so no more than one a connection is decided ahead of time.
+                self._answer_all(job, EXPIRED, TransactionResult.RETRIED)
+            elif self._try_start(connection, job):
                 return
         self._idle.append(connection)
 
@@ -268,6 +274,7 @@ class SmtpUpstream:
             self._count(TransactionResult.RETRIED)
             assert self._loop is not None
             job.expires_at = job.expires_at or self._loop.time() + self._settings.timeouts.waiting_s
+            job.valid_until = min(job.valid_until, connection.used_at + job.mail.valid_s)
             self._waiting.appendleft(job)
             self._waiting_bytes += len(job.mail.content)
             self._serve_waiting()
@@ -298,7 +305,12 @@ class SmtpUpstream:
     # waiting and opening
 
     def _enqueue(self, job: Job) -> None:
-        self._waiting.append(job)
+        if job.mail.is_again:
+            if self._waiting:  # the sweep looks at the first alone
+                job.expires_at = min(job.expires_at, self._waiting[0].expires_at)
+            self._waiting.appendleft(job)
+        else:
+            self._waiting.append(job)
         self._waiting_bytes += len(job.mail.content)
         self._serve_waiting()
 

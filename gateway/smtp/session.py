@@ -72,13 +72,14 @@ class _Awaited:
         self._session: MailSession | None = session
         self._charge = charge
 
-    def __call__(self, result: object) -> None:
+    def __call__(self, result: object) -> Any:
+        """Whether somebody still waited for it. (``Any``: most callers do not look.)"""
         session = self._session
         if session is None:
-            return
+            return False
         self._session = None
         session.listener.budget.release(self._charge)
-        session.take_result(self, result)
+        return session.take_result(self, result)
 
 
 _NOTHING: Final = object()
@@ -251,15 +252,16 @@ class MailSession(asyncio.Protocol):
 
     # Effects and their results
 
-    def take_result(self, awaited: _Awaited, result: Any) -> None:
-        """A handler's answer, which may come within the very call that asked for it."""
+    def take_result(self, awaited: _Awaited, result: Any) -> bool:
+        """A handler's answer, which may come within the very call that asked for it; False: the session gave up."""
         if awaited is not self._awaited:
-            return
+            return False
         self._awaited = None
         if self._is_asking:
             self._result = result
         else:
             self._go_on(partial(self._resume, result))
+        return True
 
     def _go_on(self, step: Callable[[], Effect | None]) -> None:
         """Take ``step`` of the dialogue, carry out what follows from it, say what there is to say."""
