@@ -1,4 +1,4 @@
-"""What the pipeline costs by itself: ``python -m loadtest.micro_pipeline [--messages N] [--recipients N] [--size BYTES]``.
+"""What the pipeline costs by itself: ``python -m loadtest.micro_pipeline [--recipients N] [--size BYTES] [--profile]``.
 
 The real path from ``MailPipeline.handle`` to the answer, with a real LMDB index, real metrics and the real log, in one
 process; the next hop takes everything at once and the evidence is kept nowhere, so sockets and disk are not in it.
@@ -9,10 +9,8 @@ the code. ``--profile`` prints where the time goes.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
 import gc
-import ipaddress
 import os
 import pstats
 import sys
