@@ -53,7 +53,7 @@ from gateway.doors import HttpDoor, IntakeDoor, MailDoor
 from gateway.holidays import load_holidays
 from gateway.logs import Logs, configure_logs
 from gateway.mail_observer import MailObserver
-from gateway.mail_route import BrandRoute, MailRoute, MakeLinks
+from gateway.mail_route import BrandRoute, MailRoute, MakeLinks, fold_senders
 from gateway.metrics import SupervisorMetrics, WorkerMetrics, forget_process, render, use_directory
 from gateway.observers import Observer
 from gateway.opt_out.listener import HttpListener
@@ -223,7 +223,9 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         for settings in configuration.smtp_upstreams
     }
     brands = {settings.brand.code: _brand_route(configuration, settings) for settings in configuration.brands}
-    sender_classes = {each.client.name: each.sender_classes for each in configuration.clients if each.sender_classes}
+    sender_classes = {
+        each.client.name: fold_senders(each.sender_classes) for each in configuration.clients if each.sender_classes
+    }
     routes = {
         listener.name: MailRoute(
             listener.name, upstreams[listener.upstream], _protocol_name(listener), listener.fixed_class, sender_classes
@@ -245,7 +247,9 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         store=str(configuration.store.url.kind),
         signing_threads=signing_threads,
         observe=mail_observer.message_answered,
+        note_retry=mail_observer.retry_noted,
         refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
+        limits=_rewrite_settings(configuration).limits,
     )
     clients = ClientDirectory(
         [

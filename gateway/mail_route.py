@@ -46,8 +46,8 @@ _STRICTNESS = {MessageClass.INFORMATIONAL: 0, MessageClass.SERVICE: 1, MessageCl
 class MailRoute:
     """Where the mail of one listener goes, and what its class is known to be before the message is seen.
 
-    ``fixed_class`` is the listener's; ``sender_classes`` by client name, then by MAIL FROM address or ``@domain``
-    (domain in lower case). Where several fix the class, the strictest holds.
+    ``fixed_class`` is the listener's; ``sender_classes`` by client name, then by MAIL FROM address or ``@domain``, as
+    ``fold_senders`` makes them. Where several fix the class, the strictest holds.
     """
 
     listener: str
@@ -75,6 +75,19 @@ class MailRoute:
         classes = self.sender_classes.get(envelope.client.name)
         if not classes:
             return None
-        local, _, domain = envelope.sender.decode("utf-8", "replace").rpartition("@")
-        domain = domain.lower()
-        return classes.get(f"{local}@{domain}", classes.get(f"@{domain}"))
+        sender = _fold(envelope.sender)
+        return classes.get(sender, classes.get(sender[sender.rfind("@") :]))
+
+
+def fold_senders(classes: Mapping[str, MessageClass]) -> dict[str, MessageClass]:
+    """``classes`` with senders as they are compared: without ASCII case, for a client that writes ``News@`` means the
+    mailbox that the operator called ``news@``. Of two spellings of one sender the stricter class holds."""
+    folded: dict[str, MessageClass] = {}
+    for sender, message_class in classes.items():
+        key = _fold(sender.encode())
+        folded[key] = max(message_class, folded.get(key, message_class), key=_STRICTNESS.__getitem__)
+    return folded
+
+
+def _fold(sender: bytes) -> str:
+    return sender.lower().decode("utf-8", "replace")  # bytes fold by ASCII alone

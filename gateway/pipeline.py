@@ -134,7 +134,7 @@ class MailPipeline:
         except MalformedContent as malformed:
             self._refuse(mail, Reason.CONTENT_MALFORMED, malformed.detail)
             return
-        if self._tracer.is_loop(content, mail.headers.body_start):
+        if self._tracer.is_loop(mail.headers):
             self._refuse(mail, Reason.LOOP)
             return
         self._classify(mail)

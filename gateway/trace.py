@@ -7,9 +7,10 @@ import time
 from email.utils import formatdate
 
 from filters.envelope import Envelope
+from filters.mime.headers import HeaderBlock
 
 MAX_OWN_TRACES = 2
-"""A message may come by us twice (forwarded by a recipient's system, or by another client); three times is a loop."""
+"""A message may come by us twice (forwarded by a recipient's system, or by another client); a third time is a loop."""
 
 MAX_RECEIVED_FIELDS = 100
 """RFC 5321 6.3: a simple count of Received fields with a threshold of at least 100."""
@@ -31,15 +32,18 @@ class Tracer:
     def next_id(self) -> str:
         return f"{self._instance}-{next(self._counter):x}"
 
-    def is_loop(self, content: bytes, body_start: int) -> bool:
+    def is_loop(self, headers: HeaderBlock) -> bool:
         """Whether the header block shows that the message goes round."""
-        return (
-            content.count(self._by, 0, body_start) > MAX_OWN_TRACES
-            or content.count(b"\nReceived:", 0, body_start) > MAX_RECEIVED_FIELDS
-        )
+        if headers.content.count(self._by, 0, headers.body_start) >= MAX_OWN_TRACES:
+            return True
+        fields = headers.fields
+        return len(fields) > MAX_RECEIVED_FIELDS < sum(field[0] == b"received" for field in fields)
 
     def field(self, envelope: Envelope, protocol: str, message_id: str) -> bytes:
-        """The complete ``Received`` field, CRLF included; no recipient in it, as each copy would tell the others'."""
+        """The complete ``Received`` field, CRLF included; no recipient in it, as each copy would tell the others'.
+
+        ``protocol`` without TLS; with it, its name ends in S (RFC 3848).
+        """
         second = int(time.time())
         if second != self._date_second:
             self._date_second = second
@@ -49,7 +53,7 @@ class Tracer:
             helo or b"unknown",
             _address_literal(envelope.peer),
             self._by,
-            protocol.encode("ascii"),
+            protocol.encode("ascii") + (b"S" if envelope.is_tls else b""),
             message_id.encode("ascii"),
             self._date,
         )
