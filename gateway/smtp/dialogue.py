@@ -284,10 +284,19 @@ class Dialogue:
         self._forget_input()
         return self._resume()
 
-    def shut_down(self) -> Effect | None:
-        """Say goodbye as soon as no message is under way; at once if none is."""
+    def shut_down(self) -> None:
+        """Begin nothing new: outside of a transaction any command but QUIT gets 421 from now on.
+
+        Nothing is said of it unasked. A client that has just heard of its message would take it for the reply to the
+        QUIT it sends next, and some take that for a failure of the message. Those that say nothing are the owner's to
+        ``break_off`` (``is_leaving``).
+        """
         self._is_shutting_down = True
-        return self._advance(self._input, 0) if self._effect is None and not self._is_content else None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the session is to end and nothing is under way in it."""
+        return self._is_shutting_down and self.envelope is None and self._effect is None
 
     def break_off(self, reply: bytes) -> Close | None:
         """End the session now with ``reply``, whatever is under way, whose result must not be resumed with any more."""
@@ -310,8 +319,6 @@ class Dialogue:
         """Read ``buffer`` from ``at`` on until it ends or something has to be done first."""
         size = len(buffer)
         while True:
-            if self._is_shutting_down and self.envelope is None and self._effect is None:
-                self._close(replies.SHUTTING_DOWN)
             if self._effect is not None:
                 # The buffer is kept whole: a copy of the rest at each of a thousand pipelined RCPTs would be quadratic.
                 if at < size and not self._is_closed:
@@ -349,7 +356,9 @@ class Dialogue:
                 self._close(replies.BARE_NEWLINE_IN_COMMAND)
             else:
                 self.steps += 1
-                if self._login is None:
+                if self._is_shutting_down and self.envelope is None and line[:4].upper() != b"QUIT":
+                    self._close(replies.SHUTTING_DOWN)
+                elif self._login is None:
                     self._carry_out(line)
                 else:
                     self._take_login_step(self._login, self._login.answer(line))

@@ -23,6 +23,7 @@ from gateway.smtp.welcome import accept_connections
 
 _BACKLOG = 2048
 _SWEEP_S = 1.0
+_DRAIN_SWEEP_S = 0.1
 
 
 class MailListener:
@@ -92,11 +93,15 @@ class MailListener:
             self._accepting = None
 
     async def drain(self, timeout_s: float) -> None:
-        """Stop accepting and end all sessions: idle ones now, the others after their message or ``timeout_s``."""
+        """Stop accepting and end all sessions: idle ones soon, the others after their message or ``timeout_s``."""
         self.stop_accepting()
         for session in tuple(self._sessions):
             session.shut_down()
-        await self._wait_until_empty(timeout_s)
+        give_up_at = self._clock() + timeout_s
+        while self._sessions and self._clock() < give_up_at:
+            await self._wait_until_empty(min(_DRAIN_SWEEP_S, timeout_s))
+            for session in tuple(self._sessions):
+                session.sweep(self._clock())
         for session in tuple(self._sessions):
             session.break_off(replies.SHUTTING_DOWN)
         await self._wait_until_empty(_SWEEP_S)

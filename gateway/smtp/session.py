@@ -39,6 +39,8 @@ MAX_KEPT_BYTES: Final = 64 * 1024
 """Pipelined ahead of a result that is awaited; beyond it the transport is paused."""
 
 _LINGER_S: Final = 2.0
+_FAREWELL_S: Final = 0.5
+"""When we go down, how long a client has for its QUIT before it is hung up on."""
 """How long a client may go on sending after we closed, so that our last reply is not lost to a reset."""
 
 
@@ -223,17 +225,20 @@ class MailSession(asyncio.Protocol):
         elif content_bytes is not None:
             if content_bytes < (elapsed - settings.data_grace_s) * settings.min_data_rate:
                 self._time_out(replies.TOO_SLOW)
+        elif dialogue.is_leaving:
+            if elapsed > _FAREWELL_S:
+                self.break_off(replies.SHUTTING_DOWN)
         elif elapsed > settings.idle_timeout_s:
             self._time_out(replies.IDLE_TOO_LONG)
         elif now - self._opened_at > settings.max_session_s and dialogue.envelope is None:
             self._time_out(replies.SESSION_TOO_LONG)
 
     def shut_down(self) -> None:
-        """Say goodbye once no message is under way."""
+        """Begin no other message; ``sweep`` says goodbye when the client has nothing to say any more."""
         if self._tls_task is not None:
             self.break_off(b"")
-        elif not self._is_lingering:
-            self._go_on(self._dialogue.shut_down)
+        else:
+            self._dialogue.shut_down()
 
     def break_off(self, reply: bytes) -> None:
         """Go now; a message under way is not answered, so the client keeps it."""

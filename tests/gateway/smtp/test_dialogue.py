@@ -211,20 +211,36 @@ def drive_to_content(dialogue: Dialogue) -> None:
     dialogue.take_replies()
 
 
-def test_an_idle_session_is_closed_at_once_when_we_go_down() -> None:
-    """421 4.3.2, so that the client connects elsewhere."""
+def test_an_idle_session_begins_no_message_when_we_go_down() -> None:
+    """421 4.3.2 to whatever it says next, so that the client connects elsewhere."""
     dialogue = make_dialogue()
     dialogue.receive(b"EHLO c.example\r\n")
     dialogue.take_replies()
-    assert isinstance(dialogue.shut_down(), Close)
+    dialogue.shut_down()
+    assert dialogue.is_leaving
+    assert dialogue.take_replies() == b""
+    assert isinstance(dialogue.receive(b"MAIL FROM:<a@shop.example>\r\n"), Close)
     assert dialogue.take_replies() == replies.SHUTTING_DOWN
 
 
-def test_a_message_under_way_is_finished_when_we_go_down() -> None:
-    """Its reply comes first, the farewell right behind it; the next message is not begun."""
+def test_a_farewell_is_answered_as_one_when_we_go_down() -> None:
+    """221: a client that was just told of its message must not hear of trouble when it says QUIT."""
     dialogue = make_dialogue()
     drive_to_content(dialogue)
-    assert dialogue.shut_down() is None
+    dialogue.shut_down()
+    dialogue.receive(b"x\r\n.\r\n")
+    assert not dialogue.is_leaving
+    assert dialogue.message_answered(Answer(OK, (OK,))) is None
+    assert dialogue.is_leaving
+    assert isinstance(dialogue.receive(b"quit\r\n"), Close)
+    assert dialogue.take_replies() == OK.render() + replies.FAREWELL
+
+
+def test_a_message_under_way_is_finished_when_we_go_down() -> None:
+    """Its reply comes first; the next message is not begun."""
+    dialogue = make_dialogue()
+    drive_to_content(dialogue)
+    dialogue.shut_down()
     effect = dialogue.receive(b"x\r\n.\r\nMAIL FROM:<a@shop.example>\r\n")
     assert isinstance(effect, HandleMessage)
     assert isinstance(dialogue.message_answered(Answer(OK, (OK,))), Close)
@@ -236,10 +252,11 @@ def test_going_down_waits_for_a_transaction_that_has_begun() -> None:
     dialogue = make_dialogue()
     dialogue.receive(b"EHLO c.example\r\nMAIL FROM:<a@shop.example>\r\nRC")
     dialogue.take_replies()
-    assert dialogue.shut_down() is None
+    dialogue.shut_down()
     dialogue.receive(b"PT TO:<b@customer.example>\r\n")
     assert dialogue.recipient_checked(None) is None
-    assert isinstance(dialogue.receive(b"RSET\r\n"), Close)
+    assert not dialogue.is_leaving
+    assert isinstance(dialogue.receive(b"RSET\r\nNOOP\r\n"), Close)
     assert dialogue.take_replies() == replies.RECIPIENT_TAKEN + replies.RESET + replies.SHUTTING_DOWN
 
 

@@ -260,21 +260,26 @@ async def test_connections_are_limited_for_each_peer_and_in_all(serve: Any, conn
 
 
 async def test_drain_says_goodbye_to_the_idle_and_lets_the_busy_finish(serve: Any, connect: Any) -> None:
-    """421 4.3.2 now, or right behind the answer; new connections are not taken."""
+    """421 4.3.2 to those that say nothing, 221 to QUIT; new connections are not taken."""
     gate = await serve()
     gate.handler.is_holding = True
-    idle, busy = await connect(gate.port), await connect(gate.port)
+    idle, busy, leaving = [await connect(gate.port) for _ in range(3)]
     await idle.hear()
     busy.send(HELLO + ENVELOPE + CONTENT)
-    await gate.until(lambda: gate.handler.held)
+    leaving.send(HELLO + ENVELOPE + CONTENT)
+    await gate.until(lambda: len(gate.handler.held) == 2)
     draining = asyncio.create_task(gate.listener.drain(5))
     assert await idle.hear_all() == replies.SHUTTING_DOWN
     await idle.close()
     with pytest.raises(OSError):
         await connect(gate.port)
     assert not draining.done()
-    gate.handler.held.pop()()
+    for answer in gate.handler.held:
+        answer()
+    leaving.send(b"QUIT\r\n")
+    assert (await leaving.hear_all()).endswith(RELAYED + replies.FAREWELL)
     assert (await busy.hear_all()).endswith(RELAYED + replies.SHUTTING_DOWN)
+    await leaving.close()
     await busy.close()
     await draining
     assert gate.listener.session_count == 0
