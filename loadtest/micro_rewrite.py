@@ -15,8 +15,8 @@ from filters.mime.headers import scan_headers
 from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
 from filters.mime.refusal import RewriteRefusal
 
-ROUNDS = 40
-CALLS = 50
+ROUNDS = 500
+CALLS = 4
 BRAND = Brand(
     code=600123,
     iys_code=600123,
