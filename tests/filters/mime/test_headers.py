@@ -87,6 +87,16 @@ def test_stamping_drops_the_named_fields_and_puts_the_others_below() -> None:
     assert render_without(scan_headers(content), (), {0}).startswith(b"X-Izin-Class")
 
 
+def test_stamping_neither_swallows_a_text_without_header_nor_ends_a_header_early() -> None:
+    """A first line that begins with a blank would continue the field above it."""
+    bare = b" Hello\r\nthere\r\n"
+    assert stamp(bare, scan_headers(bare), frozenset(), b"T: 0\r\n") == b"T: 0\r\n\r\n Hello\r\nthere\r\n"
+    odd = b" \r\nFrom: a@b.example\r\n\r\nHello\r\n"
+    stamped = stamp(odd, scan_headers(odd), frozenset(), b"T: 0\r\n")
+    assert email.message_from_bytes(stamped)["From"] == "a@b.example"
+    assert stamp(odd, scan_headers(odd), frozenset(), b"") == odd
+
+
 @pytest.mark.parametrize(
     ("value", "media_type", "charset", "boundary"),
     [
