@@ -1,6 +1,6 @@
 """Crafted mail costs no more than honest mail: each of these is answered within a second on a slow machine.
 
-The bound is generous on purpose; what grows with the square of its input takes minutes at these sizes.
+The bound is on processor time, and generous on purpose: what grows with the square of its input takes minutes at these sizes.
 """
 
 from __future__ import annotations
@@ -126,20 +126,20 @@ def test_what_exceeds_a_limit_or_hides_the_footer_is_refused_at_once(name: str) 
     """With the detail that names it."""
     make, detail = REFUSED[name]
     content = make()
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     assert _plan(content) == RewriteRefusal(detail)
-    assert time.perf_counter() - started_at < LIMIT_S
+    assert time.process_time() - started_at < LIMIT_S
 
 
 @pytest.mark.parametrize("name", REWRITTEN)
 def test_what_is_only_large_or_odd_is_rewritten_at_once(name: str) -> None:
     """One footer, in time proportional to the size."""
     content = REWRITTEN[name]()
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     plan = _plan(content)
     assert isinstance(plan, RewritePlan)
     copy = plan.render(URL, "", b"")
-    assert time.perf_counter() - started_at < LIMIT_S
+    assert time.process_time() - started_at < LIMIT_S
     assert plan.views == 1
     assert copy.count(URL.encode() + b'"') + copy.count(URL.encode() + b">") + copy.count(URL.encode() + b"=\r\n") >= 2
 
@@ -156,19 +156,19 @@ def test_what_is_only_large_or_odd_is_rewritten_at_once(name: str) -> None:
 )
 def test_a_header_over_the_limit_is_not_scanned(header: bytes) -> None:
     """Refused by its size alone, before anything in it is looked at."""
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     with pytest.raises(MalformedContent):
         scan_headers(header)
-    assert time.perf_counter() - started_at < LIMIT_S
+    assert time.process_time() - started_at < LIMIT_S
 
 
 @pytest.mark.parametrize("line", [b"a" * 200, b"a b", b"a:", b":", b" ", b"\t:", b"a :"])
 def test_a_header_of_a_quarter_megabyte_is_scanned_in_one_pass(line: bytes) -> None:
     """Whatever its lines look like."""
     content = (line + b"\r\n") * (250_000 // (len(line) + 2)) + b"\r\nbody"
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     scan_headers(content)
-    assert time.perf_counter() - started_at < LIMIT_S
+    assert time.process_time() - started_at < LIMIT_S
 
 
 def test_a_large_attachment_is_not_looked_into() -> None:
@@ -180,9 +180,9 @@ def test_a_large_attachment_is_not_looked_into() -> None:
         + attachment
         + b"--x1--\r\n"
     )
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     plan = _plan(content)
     assert isinstance(plan, RewritePlan)
     copy = plan.render(URL, "", b"")
-    assert time.perf_counter() - started_at < LIMIT_S
+    assert time.process_time() - started_at < LIMIT_S
     assert copy.endswith(b"\r\n" + attachment + b"--x1--\r\n")
