@@ -1,6 +1,7 @@
 """Crafted mail costs no more than honest mail: each of these is answered within a second on a slow machine.
 
-The bound is on processor time, and generous on purpose: what grows with the square of its input takes minutes at these sizes.
+The bound is on processor time, and generous on purpose: what grows with the square of its input takes minutes at these
+sizes.
 """
 
 from __future__ import annotations
