@@ -288,6 +288,10 @@ class Generator:
                 await self._finished.wait()
         except TimeoutError:
             self._is_sending = False
+        except asyncio.CancelledError:
+            ticker.cancel()
+            await self._close_sessions()
+            raise
         finally:
             ticker.cancel()
             await asyncio.gather(ticker, return_exceptions=True)

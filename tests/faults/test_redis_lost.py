@@ -78,7 +78,7 @@ async def test_redis_flushed(world: FaultWorld) -> None:
     recipient = address_of(2)
     assert await asyncio.to_thread(world.send, recipient) == 250
     assert await asyncio.to_thread(world.press, world.link_of(recipient)) == 200
-    async with world.traffic(seconds=2.5, first=21, people=PEOPLE - 20) as traffic:
+    async with world.traffic(seconds=2.5) as traffic:
         await asyncio.sleep(0.7)
         await asyncio.to_thread(world.redis.ask, "FLUSHALL")
         flushed_at = time.time()
@@ -102,7 +102,7 @@ async def test_redis_rolled_back(world: FaultWorld) -> None:
     assert await asyncio.to_thread(world.send, recipient) == 250
     assert await asyncio.to_thread(world.press, world.link_of(recipient)) == 200
     assert await asyncio.to_thread(world.send, recipient) == 550
-    async with world.traffic(seconds=2.5, first=21, people=PEOPLE - 20) as traffic:
+    async with world.traffic(seconds=2.5) as traffic:
         await asyncio.sleep(0.7)
         world.redis.kill()
         shutil.rmtree(Path(world.redis.directory) / "appendonlydir")

@@ -37,6 +37,8 @@ from loadtest.numbered_recipients import address_of, consented_numbers
 from loadtest.whole_gateway import Gateway, Redis, Relay, free_ports, seed
 
 PEOPLE = 400
+FIRST = 31
+"""The lowest number that clients send to; those below are for tests that let somebody refuse."""
 SENDER = "haber@magaza.example"
 _KINDS = {
     "one": (1, "X-Izin-Class: commercial"),
@@ -180,7 +182,8 @@ class FaultWorld:
                 "rate": rate / recipients,
                 "sessions": 4,
                 "recipients": recipients,
-                "people": PEOPLE,
+                "first": FIRST,
+                "people": PEOPLE - FIRST + 1,
                 "headers": [header],
                 "sender": SENDER,
                 "journal": journals[kind],
