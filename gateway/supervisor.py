@@ -126,9 +126,10 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until a signal asks to stop, then drain."""
         await self._stopping.wait()
-        await self._drain(self.workers)
+        # Ours first: as long as one copy is open the kernel takes connections that nobody will ever greet.
         for bound in self._sockets.values():
             sockets.close(bound)
+        await self._drain(self.workers)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -109,6 +109,7 @@ class Dialogue:
         "_is_content",
         "_is_discarding_line",
         "_is_logged_in",
+        "_is_served",
         "_is_shutting_down",
         "_kept",
         "_kept_bytes",
@@ -153,6 +154,7 @@ class Dialogue:
         self._name = ""
         self._is_logged_in = False
         self._is_shutting_down = False
+        self._is_served = False
         self._is_closed = False
         self._errors = 0
         self._failed_logins = 0
@@ -245,6 +247,7 @@ class Dialogue:
         """Resume after ``HandleMessage``; None stands for a fault of ours."""
         effect = self._effect
         assert isinstance(effect, HandleMessage)
+        self._is_served = True
         if answer is None or len(answer.per_recipient) != len(effect.envelope.recipients):
             self._say_of_message(replies.FAULT)
         elif self._settings.is_lmtp:
@@ -285,11 +288,11 @@ class Dialogue:
         return self._resume()
 
     def shut_down(self) -> None:
-        """Begin nothing new: outside of a transaction any command but QUIT gets 421 from now on.
+        """Begin no second message: once one is answered, any command but QUIT gets 421 from now on.
 
         Nothing is said of it unasked. A client that has just heard of its message would take it for the reply to the
-        QUIT it sends next, and some take that for a failure of the message. Those that say nothing are the owner's to
-        ``break_off`` (``is_leaving``).
+        QUIT it sends next, and some take that for a failure of the message. One that has just connected may hand over
+        what it came for. Those that say nothing are the owner's to ``break_off`` (``is_leaving``).
         """
         self._is_shutting_down = True
 
@@ -297,6 +300,9 @@ class Dialogue:
     def is_leaving(self) -> bool:
         """Whether the session is to end and nothing is under way in it."""
         return self._is_shutting_down and self.envelope is None and self._effect is None
+
+    def _is_to_leave(self, line: bytes) -> bool:
+        return self._is_served and self.envelope is None and line[:4].upper() != b"QUIT"
 
     def break_off(self, reply: bytes) -> Close | None:
         """End the session now with ``reply``, whatever is under way, whose result must not be resumed with any more."""
@@ -356,7 +362,7 @@ class Dialogue:
                 self._close(replies.BARE_NEWLINE_IN_COMMAND)
             else:
                 self.steps += 1
-                if self._is_shutting_down and self.envelope is None and line[:4].upper() != b"QUIT":
+                if self._is_shutting_down and self._is_to_leave(line):
                     self._close(replies.SHUTTING_DOWN)
                 elif self._login is None:
                     self._carry_out(line)

@@ -211,16 +211,31 @@ def drive_to_content(dialogue: Dialogue) -> None:
     dialogue.take_replies()
 
 
-def test_an_idle_session_begins_no_message_when_we_go_down() -> None:
-    """421 4.3.2 to whatever it says next, so that the client connects elsewhere."""
+def test_a_served_session_begins_no_other_message_when_we_go_down() -> None:
+    """421 4.3.2 to whatever it says next, so that the client connects elsewhere; nothing unasked."""
     dialogue = make_dialogue()
-    dialogue.receive(b"EHLO c.example\r\n")
+    drive_to_content(dialogue)
+    dialogue.receive(b"x\r\n.\r\n")
+    dialogue.message_answered(Answer(OK, (OK,)))
     dialogue.take_replies()
     dialogue.shut_down()
     assert dialogue.is_leaving
     assert dialogue.take_replies() == b""
     assert isinstance(dialogue.receive(b"MAIL FROM:<a@shop.example>\r\n"), Close)
     assert dialogue.take_replies() == replies.SHUTTING_DOWN
+
+
+def test_a_session_just_opened_may_still_hand_over_its_message_when_we_go_down() -> None:
+    """Its connection was taken a moment ago: a reload must not show to a client that connects for each message."""
+    dialogue = make_dialogue()
+    dialogue.shut_down()
+    assert dialogue.is_leaving
+    drive_to_content(dialogue)
+    assert isinstance(dialogue.receive(b"x\r\n.\r\n"), HandleMessage)
+    assert not dialogue.is_leaving
+    assert dialogue.message_answered(Answer(OK, (OK,))) is None
+    assert isinstance(dialogue.receive(b"NOOP\r\n"), Close)
+    assert dialogue.take_replies() == OK.render() + replies.SHUTTING_DOWN
 
 
 def test_a_farewell_is_answered_as_one_when_we_go_down() -> None:
@@ -248,9 +263,11 @@ def test_a_message_under_way_is_finished_when_we_go_down() -> None:
 
 
 def test_going_down_waits_for_a_transaction_that_has_begun() -> None:
-    """Between MAIL and the dot the client is not hung up on."""
+    """Between MAIL and the dot the client is not hung up on, be it the first message or not."""
     dialogue = make_dialogue()
-    dialogue.receive(b"EHLO c.example\r\nMAIL FROM:<a@shop.example>\r\nRC")
+    drive_to_content(dialogue)
+    dialogue.receive(b"x\r\n.\r\nMAIL FROM:<a@shop.example>\r\nRC")
+    dialogue.message_answered(Answer(OK, (OK,)))
     dialogue.take_replies()
     dialogue.shut_down()
     dialogue.receive(b"PT TO:<b@customer.example>\r\n")
