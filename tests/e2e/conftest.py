@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.gateway_fixtures import gateways, make_gateway
+from tests.support.gateway_fixtures import gateways, make_gateway, make_sink
 from tests.support.gateway_process import GatewayProcess
 
-__all__ = ["make_gateway"]
+__all__ = ["make_gateway", "make_sink"]
 
 
 @pytest.fixture(scope="module")

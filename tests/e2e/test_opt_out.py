@@ -96,7 +96,9 @@ def test_one_press_is_in_force_on_every_worker_at_once(either: GatewayProcess) -
     link = receive(either, person)
     with ExitStack() as sessions:
         clients = [sessions.enter_context(either.connect()) for _ in range(12)]
-        wait_until(lambda: all(worker["sessions"] for worker in either.status()["workers"]), "both workers have some")
+        wait_until(
+            lambda: all(worker.get("sessions") for worker in either.status()["workers"]), "both workers have some"
+        )
         assert len(either.status()["workers"]) == 2
         before = [reason_given(either, person, client) for client in clients]
         either.press(link)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess, SinkProcess
 
 
 @pytest.fixture
@@ -44,3 +44,20 @@ def gateways(folders: pytest.TempPathFactory) -> Iterator[Callable[..., GatewayP
     finally:
         for gateway in running:
             gateway.close()
+
+
+@pytest.fixture
+def make_sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., SinkProcess]]:
+    """Sinks of the test's own, for gateways that get theirs: ``make_sink("--lmtp", starts=False)``."""
+    sinks: list[SinkProcess] = []
+
+    def make(*options: str, starts: bool = True) -> SinkProcess:
+        sink = SinkProcess(tmp_path_factory.mktemp("sink"), *options)
+        sinks.append(sink)
+        if starts:
+            sink.start()
+        return sink
+
+    yield make
+    for sink in sinks:
+        sink.stop()
