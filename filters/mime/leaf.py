@@ -26,6 +26,8 @@ MAX_LINE_BYTES = 998
 ORDINARY_URL_BYTES = 240
 # Gmail cuts HTML at about 102 kB; a footer behind that stays behind a link of Gmail's.
 LONG_HTML_BYTES = 90_000
+# In one text. Each costs every copy a little, and no honest text offers the link more than a few times.
+MAX_PLACEHOLDERS = 1_000
 
 _LINK_END = re.compile(rb"[A-Za-z0-9._~:/?#@&=%+;-]*")
 _ARMOUR = b"-----BEGIN PGP "
@@ -178,7 +180,9 @@ def _read(part: Part) -> _Text:
 
 
 def _fill(decoded: bytes, placeholder: Placeholder, is_html: bool) -> list[Splice]:
-    """One splice for each occurrence of the placeholder, in order."""
+    """One splice for each occurrence of the placeholder, in order. Raises ``MalformedContent`` for too many."""
+    if sum(map(decoded.count, placeholder.spellings)) > MAX_PLACEHOLDERS:
+        raise MalformedContent(RewriteDetail.TOO_MANY_PLACEHOLDERS)
     found = []
     for spelling in placeholder.spellings:
         at = decoded.find(spelling)

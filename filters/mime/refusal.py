@@ -28,6 +28,7 @@ class RewriteDetail(StrEnum):
     TOO_MANY_PARTS = "too_many_parts"
     TOO_MANY_PARAMETERS = "too_many_parameters"
     TOO_MANY_VIEWS = "too_many_views"
+    TOO_MANY_PLACEHOLDERS = "too_many_placeholders"
     TOO_DEEP = "too_deep"
 
 
@@ -107,6 +108,10 @@ _SENTENCES: dict[RewriteDetail, tuple[str, str]] = {
     RewriteDetail.TOO_MANY_VIEWS: (
         "İletide çok fazla seçenek metin var. Metin seçeneklerini azaltın.",
         "The message has too many alternative texts. Use fewer.",
+    ),
+    RewriteDetail.TOO_MANY_PLACEHOLDERS: (
+        "Bir metinde ret bağlantısı için çok fazla yer tutucu var. Yer tutucuları azaltın.",
+        "A text has too many placeholders for the opt-out link. Use fewer.",
     ),
     RewriteDetail.TOO_DEEP: (
         "Bölümler çok derin iç içe geçmiş. Yapıyı sadeleştirin.",

@@ -72,6 +72,7 @@ def test_there_is_a_case_for_every_detail_but_the_limits() -> None:
         RewriteDetail.TOO_MANY_PARTS,
         RewriteDetail.TOO_MANY_PARAMETERS,
         RewriteDetail.TOO_MANY_VIEWS,
+        RewriteDetail.TOO_MANY_PLACEHOLDERS,
         RewriteDetail.TOO_DEEP,
     }
     shown = {(case / "readme.txt").read_text("utf-8").partition("\n")[0] for case in CASES}

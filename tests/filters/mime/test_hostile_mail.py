@@ -74,6 +74,7 @@ REFUSED = {
         ),
         RewriteDetail.TOO_MANY_VIEWS,
     ),
+    "200,000 placeholders": (lambda: _html(b"{{opt_out_url}}\r\n" * 200_000), RewriteDetail.TOO_MANY_PLACEHOLDERS),
     "boundary lines that never come, 30 MB": (lambda: _mixed(b"\r\n--x" * (6 * MB)), RewriteDetail.MALFORMED_MULTIPART),
     "a base64 text of line ends": (
         lambda: HEADER + b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"=\r\n" * MB,
@@ -108,6 +109,7 @@ REWRITTEN = {
     "2,000 header fields": lambda: b"X-A: b\r\n" * 20_000 + b"\r\nx\r\n",
     "escape sequences": lambda: HEADER + b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n" + b"\x1b$B\x0e" * MB,
     "armour": lambda: HEADER + b"\r\nx" + b"-----BEGIN PGP " * 300_000,
+    "a thousand hidden placeholders": lambda: _html(b"<!--{{opt_out_url}}-->\r\n" * 1_000),
     "links of ours": lambda: HEADER + b"\r\n" + b"https://izin.example/o/x\r\n" * 100_000,
 }
 
