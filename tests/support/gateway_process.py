@@ -52,6 +52,8 @@ NEWS = (
     b"From: =?utf-8?q?=C3=96rnek_Ma=C4=9Faza?= <kampanya@shop.example>\r\n"
     b"To: undisclosed-recipients:;\r\n"
     b"Subject: KAMPANYA\r\n"
+    b"Date: Sat, 21 Nov 2026 10:00:00 +0300\r\n"
+    b"Message-ID: <sonbahar-17@shop.example>\r\n"
     b"MIME-Version: 1.0\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\n"
     b"Content-Transfer-Encoding: 8bit\r\n"
