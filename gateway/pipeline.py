@@ -32,7 +32,7 @@ from filters.exchange import EXPIRED, Lookup, OutgoingMail
 from filters.freshness import freshness
 from filters.mime.headers import scan_headers
 from filters.mime.limits import DEFAULT_LIMITS, Limits
-from filters.mime.plan import plan_rewrite
+from filters.mime.plan import RewritePlan, plan_rewrite
 from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
 from filters.mime.release import RewriteFault
 from filters.mime.stamp import stamp
@@ -50,6 +50,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 COPIES_IN_FLIGHT = 32
 """Personal copies of one message under way at once: enough to keep a pool busy, few enough to bound memory."""
+
+COPY_BYTES_IN_FLIGHT = 4 * 1024 * 1024
+"""The same in bytes, for large messages; one copy at least. Making thirty copies of 30 MB at once would take memory for
+all of them, and seconds in which no other session is answered."""
+
+LARGE_BYTES = 1024 * 1024
+"""From here on the steps of a message take turns with other sessions, and the longest has a thread of its own: together
+they may take most of a second."""
 
 DECISION_VALID_S = 2.0
 """A recipient whose hand-over has not begun within this time of the decision is looked up and decided again (E19)."""
@@ -116,10 +124,24 @@ class MailPipeline:
         mail = MailInHand(
             envelope, content, answer, self._routes[envelope.listener], self._tracer.next_id(), self._clock()
         )
+        if len(content) >= LARGE_BYTES:
+            self._take_turn(mail, self._recognise)
+            return
         try:
             self._recognise(mail)
         except Exception as fault:
             self._fail(mail, fault)
+
+    def _take_turn(self, mail: MailInHand, step: Callable[[MailInHand], None]) -> None:
+        """Go on with ``step`` when others have had their turn."""
+
+        def go_on() -> None:
+            try:
+                step(mail)
+            except Exception as fault:
+                self._fail(mail, fault)
+
+        asyncio.get_running_loop().call_soon(go_on)
 
     def _recognise(self, mail: MailInHand) -> None:
         """Whose message is it, is it whole, and does it go round?"""
@@ -245,24 +267,39 @@ class MailPipeline:
         if mail.waiting and mail.is_personal:
             if mail.is_commercial and not self._evidence.is_writable:
                 self._settle_waiting(mail, Reason.EVIDENCE_UNAVAILABLE)
+            elif len(mail.content) >= LARGE_BYTES:
+                planning = asyncio.get_running_loop().run_in_executor(None, self._find_plan, mail)
+                planning.add_done_callback(partial(self._planned, mail))
+                return
             else:
-                self._plan(mail)
+                self._plan(mail, partial(self._find_plan, mail))
         self._relay(mail)
 
-    def _plan(self, mail: MailInHand) -> None:
+    def _planned(self, mail: MailInHand, planning: asyncio.Future[RewritePlan | RewriteRefusal]) -> None:
+        try:
+            self._plan(mail, planning.result)
+            self._relay(mail)
+        except (Exception, asyncio.CancelledError) as fault:
+            self._fail(mail, fault)
+
+    def _find_plan(self, mail: MailInHand) -> RewritePlan | RewriteRefusal:
+        """Reads only, so that it may run in another thread."""
         assert mail.headers is not None
         assert mail.brand is not None
         capabilities = mail.route.upstream.capabilities
+        return plan_rewrite(
+            mail.content,
+            mail.headers,
+            mail.brand.footer,
+            mail.brand.rewriting,
+            remove=self._tag_headers.names,
+            has_8bitmime=capabilities is not None and capabilities.has_8bitmime,
+            is_smtputf8=mail.envelope.is_smtputf8,
+        )
+
+    def _plan(self, mail: MailInHand, find_plan: Callable[[], RewritePlan | RewriteRefusal]) -> None:
         try:
-            plan = plan_rewrite(
-                mail.content,
-                mail.headers,
-                mail.brand.footer,
-                mail.brand.rewriting,
-                remove=self._tag_headers.names,
-                has_8bitmime=capabilities is not None and capabilities.has_8bitmime,
-                is_smtputf8=mail.envelope.is_smtputf8,
-            )
+            plan = find_plan()
         except RewriteFault as fault:
             if mail.is_commercial:
                 raise
@@ -283,8 +320,11 @@ class MailPipeline:
         if mail.is_pumping:
             return  # an answer came while handing over; the loop below goes on
         mail.is_pumping = True
+        copies = COPIES_IN_FLIGHT
+        if len(mail.content) >= LARGE_BYTES:
+            copies = max(1, min(copies, COPY_BYTES_IN_FLIGHT // len(mail.content)))
         try:
-            while mail.waiting and mail.in_flight < COPIES_IN_FLIGHT:
+            while mail.waiting and mail.in_flight < copies:
                 if not mail.is_personal:
                     self._relay_untouched(mail)
                 elif not mail.is_commercial:
@@ -535,7 +575,7 @@ class MailPipeline:
         else:
             self._go_on(mail)
 
-    def _fail(self, mail: MailInHand, fault: Exception) -> None:
+    def _fail(self, mail: MailInHand, fault: BaseException) -> None:
         """A fault of ours: whoever is still open is deferred, and the message goes on to be recorded and answered."""
         self._log_fault(mail, fault)
         mail.has_failed = True
