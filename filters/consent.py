@@ -4,8 +4,10 @@ One value holds all channels and recipient types, so that one lookup answers eve
 those that compare two records (edge cases E9, E10) included.
 
 **Merging.** Each of the six slots holds the *latest will* by consent date, not by arrival: a registry approval dated
-before a refusal of our own never lifts it (E4), one dated after it does (E3); at equal dates the refusal stands.
-So order and repetition of changes do not matter, and the merge needs no flag beside the record.
+before a refusal of our own never lifts it (E4), one dated after it does (E3); at equal dates the refusal stands. Of two
+that say the same at the same second the registry's stands before our own, and then the source further down the list of
+``SOURCES``: of no weight in law, but with it the order is total. So order and repetition of changes do not matter, to
+the last byte, and the merge needs no flag beside the record.
 
 **Packed form**, in slot order, six bytes an occupied slot: one byte ``slot | rejected << 3``, one byte source,
 four bytes consent date as unsigned big-endian seconds since 1970-01-01 UTC.
@@ -58,6 +60,7 @@ SOURCES: tuple[str, ...] = (
     "OTHER_REGISTRY",
 )
 _SOURCE_NUMBER = {name: number for number, name in enumerate(SOURCES)}
+_OTHER_REGISTRY = _SOURCE_NUMBER["OTHER_REGISTRY"]
 
 # Refusals that reached us before the registry knew of them carry this bit beside the source number.
 _OWN_BIT = 0x80
@@ -94,15 +97,23 @@ _SLOT_NUMBER: dict[Slot, int] = {slot: number for number, slot in enumerate(_SLO
 
 
 def wins_over(new: Consent, old: Consent | None) -> bool:
-    """Whether ``new`` replaces ``old``: the later will does; at the same second a refusal does."""
-    if old is None or new.consent_at > old.consent_at:
-        return True
-    if new.consent_at < old.consent_at:
-        return False
-    if new.status is not old.status:
-        return new.status is Status.REJECTED
-    # The same will seen in the registry as well: it is no longer only ours.
-    return old.own and not new.own
+    """Whether ``new`` replaces ``old``: the later will does; at the same second a refusal does.
+
+    The same will seen in the registry as well is no longer only ours. What then is left, the source, is settled the
+    same way whichever came first. No consent wins over itself.
+    """
+    return old is None or _rank(new) > _rank(old)
+
+
+def _rank(consent: Consent) -> tuple[int, bool, bool, int, str]:
+    # The name counts only between sources the registry invented later: packed, they are one.
+    return (
+        consent.consent_at,
+        consent.status is Status.REJECTED,
+        not consent.own,
+        _SOURCE_NUMBER.get(consent.source, _OTHER_REGISTRY),
+        consent.source,
+    )
 
 
 def merge(state: State, channel: Channel, recipient_type: RecipientType, consent: Consent) -> bool:
@@ -119,7 +130,7 @@ def pack(state: State) -> bytes:
     return b"".join(
         _ENTRY.pack(
             number | (_REJECTED_BIT if consent.status is Status.REJECTED else 0),
-            _SOURCE_NUMBER.get(consent.source, _SOURCE_NUMBER["OTHER_REGISTRY"]) | (_OWN_BIT if consent.own else 0),
+            _SOURCE_NUMBER.get(consent.source, _OTHER_REGISTRY) | (_OWN_BIT if consent.own else 0),
             consent.consent_at,
         )
         for number, consent in sorted((_SLOT_NUMBER[slot], consent) for slot, consent in state.items())
@@ -171,7 +182,7 @@ def merge_packed(value: bytes, entry: bytes) -> bytes:
             if (value[at] ^ entry[0]) & _REJECTED_BIT:
                 if not entry[0] & _REJECTED_BIT:
                     return value
-            elif not value[at + 1] & _OWN_BIT or entry[1] & _OWN_BIT:
+            elif entry[1] ^ _OWN_BIT <= value[at + 1] ^ _OWN_BIT:  # the bit turned round: the registry's above our own
                 return value
         return value[:at] + entry + value[at + ENTRY_BYTES :]
     return value + entry

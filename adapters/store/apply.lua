@@ -32,14 +32,14 @@ local function date_of(entries, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- Whether the entry `new` replaces the one at `at` of `entries`: the later will; at the same second the refusal; the
--- same will once more only where it turns our own record into the registry's.
+-- Whether the entry `new` replaces the one at `at` of `entries`: the later will; at the same second the refusal; of the
+-- same will the registry's record before our own (the upper half of the source byte), then the higher source number.
 local function wins(new, entries, at)
   local new_at, old_at = date_of(new, 1), date_of(entries, at)
   if new_at ~= old_at then return new_at > old_at end
   local new_rejects, old_rejects = byte(new, 1) >= 8, byte(entries, at) >= 8
   if new_rejects ~= old_rejects then return new_rejects end
-  return byte(entries, at + 1) >= 128 and byte(new, 2) < 128
+  return (byte(new, 2) + 128) % 256 > (byte(entries, at + 1) + 128) % 256
 end
 
 -- The entries of one key after merging `new`, or nil where nothing changes.

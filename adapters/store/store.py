@@ -172,8 +172,7 @@ class Store(ABC):
         check_brand(brand)
         if watermark_at is not None and watermark_at < 0:
             raise ValueError(f"watermark: expected a time after 1970, found {watermark_at}")
-        # By key only: of two wills that are equal but for their source the first one named stands.
-        records = sorted([change.key + pack_change(change) for change in changes], key=_key_of)
+        records = sorted([change.key + pack_change(change) for change in changes])
         if any(len(record) != RECORD_BYTES for record in records):
             raise ValueError(f"changes: expected keys of {KEY_BYTES} bytes")
         if any(not 0 < len(item.item_id) <= MAX_ITEM_ID_BYTES or item.due_at < 0 for item in outbox):
@@ -262,14 +261,10 @@ class Store(ABC):
             records.extend(entry.records)
             outbox.extend(entry.outbox)
         for brand, (records, outbox) in by_brand.items():
-            records.sort(key=_key_of)
+            records.sort()
             for start in range(0, max(len(records), len(outbox)), _REPLAY_RECORDS):
                 stop = start + _REPLAY_RECORDS
                 await self._commit(brand, records[start:stop], None, outbox[start:stop])
-
-
-def _key_of(record: bytes) -> bytes:
-    return record[:KEY_BYTES]
 
 
 def describe_failure(failure: LookupFailure) -> str:
