@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from filters.consent import Change, State, merge, pack, unpack
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
+from tests.support.agenda import Agenda, Manner, always, behave
 
 
 class MemoryIndex:
@@ -112,3 +114,63 @@ class MemoryIndex:
             generation=b"",
             revision=self._revision,
         )
+
+
+class Asked(NamedTuple):
+    """One look-up as it was answered: when, for which keys, and what."""
+
+    at: float
+    keys: tuple[bytes, ...]
+    digest: bytes | None
+    answer: Lookup | LookupFailure
+
+
+class UnrulyIndex(MemoryIndex):
+    """The same index behind a port that may be late, fail, or break its contract: ``lookups`` and ``memory`` say how.
+
+    What is late is read when it is asked and told when it is delivered, as with any store. ``asked`` keeps what was
+    told, in that order. A call to remember that fails remembers nothing.
+    """
+
+    def __init__(self, agenda: Agenda | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock=clock)
+        self.agenda = agenda or Agenda()
+        self.lookups: Callable[[], Manner] = always(Manner.AT_ONCE)
+        self.memory: Callable[[], Manner] = always(Manner.AT_ONCE)
+        self.failing_with = LookupFailure.TIMED_OUT
+        self.asked: list[Asked] = []
+        self.forgot = False
+
+    def lookup(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        manner = self.lookups()
+        read: list[Lookup | LookupFailure] = []
+        super().lookup(brand, keys, message_digest, read.append)
+
+        def tell(answer: Lookup | LookupFailure) -> None:
+            self.asked.append(Asked(self._clock(), tuple(keys), message_digest, answer))
+            done(answer)
+
+        wrong = self.failing_with
+        if manner is Manner.IS_WRONG and isinstance(read[0], Lookup):
+            # One state too few, and one that nothing can have written.
+            wrong = read[0]._replace(values=[b"\xff" * 6, *read[0].values[2:]])
+        behave(manner, self.agenda, lambda: tell(read[0]), lambda: tell(wrong))
+
+    def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        def keep() -> None:
+            MemoryIndex.remember_taken(self, message_digest, keys, done)
+
+        def forget() -> None:
+            self.forgot = True
+            done(False)
+
+        manner = self.memory()
+        if manner is Manner.RAISES:
+            self.forgot = True
+        behave(manner, self.agenda, keep, forget)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from filters.consent import Change, State, apply_changes, unpack
 from filters.exchange import Applied, OutboxItem
+from tests.support.agenda import Agenda, Manner, always, behave
 
 
 class MemoryWriter:
@@ -65,3 +66,20 @@ class MemoryEvidence:
     @property
     def is_writable(self) -> bool:
         return not self.is_failing
+
+
+class UnrulyEvidence(MemoryEvidence):
+    """An ``EvidenceLog`` in memory that may be late, fail, or break its contract: ``manner`` says how."""
+
+    def __init__(self, agenda: Agenda | None = None) -> None:
+        super().__init__()
+        self.agenda = agenda or Agenda()
+        self.manner: Callable[[], Manner] = always(Manner.AT_ONCE)
+
+    def append(self, record: bytes, done: Callable[[bool], None]) -> None:
+        def keep() -> None:
+            if record not in self.records:
+                self.records.append(record)
+            done(True)
+
+        behave(self.manner(), self.agenda, keep, lambda: done(False))

@@ -1,0 +1,308 @@
+"""What holds for every message, whatever the ports do and in whatever order they do it.
+
+One message is sent, and sent again as a client does that was told to come back, while people change their minds, the
+clock goes on, and index, next hop and evidence answer late, twice, wrongly or not at all. The expectations are taken
+from the definitions, not from the pipeline: who may have a mail is read off the packed records by ``says_yes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from filters.address import parse_email
+from filters.client import Client
+from filters.consent import unpack
+from filters.envelope import RecipientOutcome
+from filters.exchange import Lookup
+from filters.vocabulary import Channel, MessageClass, RecipientType, Status
+from gateway.pipeline import COPIES_IN_FLIGHT, DECISION_VALID_S
+from tests.support.agenda import Manner
+from tests.support.pipeline_world import (
+    CLOSED,
+    COMMERCIAL,
+    INFORMATIONAL,
+    OUTLET,
+    SERVICE,
+    SHOP,
+    PipelineWorld,
+    Sent,
+    mail,
+)
+from tests.support.scripted_upstream import DEFERRED, REFUSED, RELAYED, UNKNOWN, Given
+
+# Sixteen people, some of them in several spellings that share a consent key.
+PEOPLE = [b"%s%d@example.com" % (name, number) for name in (b"ayse", b"bora", b"cem", b"deniz") for number in range(12)]
+SPELLINGS: list[Callable[[bytes], bytes]] = [
+    lambda wire: wire,
+    lambda wire: wire.capitalize(),
+    lambda wire: wire.partition(b"@")[0] + b"@EXAMPLE.com",
+]
+YES, NO = (RecipientType.INDIVIDUAL, Status.APPROVED), (RecipientType.INDIVIDUAL, Status.REJECTED)
+YES_AS_MERCHANT, NO_AS_MERCHANT = (RecipientType.BUSINESS, Status.APPROVED), (RecipientType.BUSINESS, Status.REJECTED)
+SOME_WILLS = st.sampled_from(
+    [(YES,), (YES,), (YES,), (), (NO,), (YES_AS_MERCHANT,), (YES, YES_AS_MERCHANT), (YES, NO_AS_MERCHANT)]
+)
+CLIENTS = (
+    Client("shop", (SHOP,)),
+    Client("panel", (SHOP, OUTLET, CLOSED)),
+    Client("orders", (SHOP,), default_class=MessageClass.INFORMATIONAL),
+    Client("strict", (OUTLET,), allowed_classes=frozenset({MessageClass.COMMERCIAL})),
+)
+CLASS_WORDS = (None, COMMERCIAL, INFORMATIONAL, SERVICE, b"X-Izin-Class: news")
+BRAND_WORDS = (None, b"X-Izin-Brand: 600123", b"X-Izin-Brand: 600124", b"X-Izin-Brand: 600125")
+TYPE_WORDS = (None, b"X-Izin-Recipient-Type: business", b"X-Izin-Recipient-Type: tacir x")
+FATES = (RELAYED, RELAYED, RELAYED, DEFERRED, REFUSED, UNKNOWN)
+
+some_wires = st.lists(
+    st.builds(lambda who, spell: spell(who), st.sampled_from(PEOPLE), st.sampled_from(SPELLINGS)),
+    min_size=1,
+    max_size=40,
+    unique=True,
+)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One message and who sends it."""
+
+    client: Client
+    fields: tuple[bytes, ...]
+    wires: tuple[bytes, ...]
+
+    @property
+    def content(self) -> bytes:
+        return mail(*self.fields)
+
+    @property
+    def untagged(self) -> bytes:
+        return mail()
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether it is lawfully claimed that no consent is needed."""
+        words = {INFORMATIONAL: MessageClass.INFORMATIONAL, SERVICE: MessageClass.SERVICE}
+        tags = [field for field in self.fields if field.startswith(b"X-Izin-Class")]
+        claimed = words.get(tags[0]) if tags else self.client.default_class
+        return claimed in (MessageClass.INFORMATIONAL, MessageClass.SERVICE)
+
+    @property
+    def declared(self) -> RecipientType | None:
+        return RecipientType.BUSINESS if TYPE_WORDS[1] in self.fields else None
+
+
+letters = st.builds(
+    lambda client, words, wires: Letter(client, tuple(word for word in words if word), tuple(wires)),
+    st.sampled_from(CLIENTS),
+    st.tuples(st.sampled_from(CLASS_WORDS), st.sampled_from(BRAND_WORDS), st.sampled_from(TYPE_WORDS)),
+    some_wires,
+)
+
+
+def says_yes(value: bytes | None, declared: RecipientType | None) -> bool:
+    """Whether the records of one person allow a commercial mail: a consent, and no refusal under either type."""
+    try:
+        records = unpack(value or b"")
+    except ValueError:
+        return False
+    mails = {kind: consent.status for (channel, kind), consent in records.items() if channel is Channel.EMAIL}
+    return Status.REJECTED not in mails.values() and mails.get(declared or RecipientType.INDIVIDUAL) is Status.APPROVED
+
+
+def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """The memory index never waits, so no loop is needed to change it."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waited")
+
+
+class Attempt:
+    """One sending of a letter, with everything that ports were asked and told meanwhile."""
+
+    def __init__(self, world: PipelineWorld, letter: Letter, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self.letter = letter
+        self.world = world
+        self.first_asked = len(world.index.asked)
+        self.first_given = len(world.upstream.given)
+        self.first_record = len(world.records)
+        self.copies_before = dict(world.upstream.taken)
+        self.observed_before = len(world.observed)
+        self.sent: Sent = world.send(letter.content, letter.wires, client=letter.client)
+        agenda = world.agenda
+        while agenda.owed:
+            step = draw(st.integers(0, 30))
+            if step == 30:
+                world.clock.now += DECISION_VALID_S * 1.5
+            elif step == 29:
+                finish(world.refuse(draw(st.sampled_from(letter.wires))))
+            else:
+                agenda.deliver(step)
+
+    @property
+    def given(self) -> list[Given]:
+        return self.world.upstream.given[self.first_given :]
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        records = self.world.records[self.first_record :]
+        assert len(records) <= 1
+        return records[0] if records else None
+
+    @property
+    def is_commercial(self) -> bool:
+        return not self.letter.is_exempt
+
+
+AT_ONCE_OR_LATE = st.sampled_from([Manner.AT_ONCE, Manner.LATE])
+ANY_MANNER = st.one_of(AT_ONCE_OR_LATE, st.sampled_from(list(Manner)))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data(), letter=letters)
+def test_every_message_whatever_the_ports_do(data: st.DataObject, letter: Letter) -> None:
+    """One answer; nobody without consent, each with his own link; success only for what arrived; no duplicates."""
+    draw = data.draw
+    world = PipelineWorld()
+    finish(world.load(draw(st.sampled_from([60, 60, 60, 7200 * 2, 90_000, None]))))
+    brands = (SHOP, OUTLET)
+    for wire in letter.wires:
+        for brand in brands:
+            for will in draw(SOME_WILLS):
+                finish(world.consent(wire, brand=brand, kind=will[0], status=will[1]))
+    is_unruly = draw(st.booleans())
+    manners = ANY_MANNER if is_unruly else AT_ONCE_OR_LATE
+    fates: dict[bytes, RecipientOutcome] = {}
+
+    for _ in range(draw(st.integers(1, 3))):
+        for wire in letter.wires:
+            fates[wire] = draw(st.sampled_from(FATES))
+        world.upstream.fate_of = fates.__getitem__
+        world.upstream.manner = lambda: draw(manners)
+        world.upstream.is_queueing = lambda: draw(st.integers(0, 3)) == 0
+        world.index.lookups = lambda: draw(manners)
+        world.index.memory = lambda: draw(manners)
+        world.evidence.manner = lambda: draw(manners)
+        attempt = Attempt(world, letter, draw)
+        check(attempt)
+        if not attempt.sent.reply.overall.is_temporary:
+            break  # the client does not come again
+    world.close()
+
+
+def check(attempt: Attempt) -> None:
+    check_answer(attempt)
+    if attempt.is_commercial:
+        check_consents(attempt)
+        check_copies(attempt)
+    else:
+        check_exempt(attempt)
+    check_success(attempt)
+    check_retry(attempt)
+    assert attempt.world.upstream.most_under_way <= COPIES_IN_FLIGHT
+
+
+def check_answer(attempt: Attempt) -> None:
+    """Exactly one answer, with one reply for each recipient, and nothing in it that a port said in confidence."""
+    answer = attempt.sent.reply
+    assert len(answer.per_recipient) == len(attempt.letter.wires)
+    assert len(attempt.world.observed) == attempt.observed_before + 1
+    for reply in (answer.overall, *answer.per_recipient):
+        assert "@" not in reply.text
+        assert "route" not in reply.text
+
+
+def check_consents(attempt: Attempt) -> None:
+    """Whoever was written to was looked up in this transaction, and the last that was told of him said yes."""
+    world, letter = attempt.world, attempt.letter
+    wires = set(letter.wires)
+    for given_at, asked_by_then, outgoing in attempt.given:
+        (recipient,) = outgoing.recipients
+        assert recipient.address.wire in wires
+        answers = [
+            (asked.at, asked.answer, asked.keys.index(key))
+            for asked in world.index.asked[attempt.first_asked : asked_by_then]
+            for key in {world.keys.derive(brand, recipient.address.key) for brand in (SHOP, OUTLET)} & set(asked.keys)
+        ]
+        assert answers, "never looked up"
+        told_at, answer, place = answers[-1]
+        assert isinstance(answer, Lookup)
+        assert says_yes(answer.values[place], letter.declared)
+        assert answer.watermark_at is not None
+        assert given_at - answer.watermark_at <= 24 * 3600 + DECISION_VALID_S
+        assert given_at - told_at <= DECISION_VALID_S
+        assert answer.taken.isdisjoint({world.keys.derive(brand, recipient.address.wire) for brand in (SHOP, OUTLET)})
+
+
+def check_copies(attempt: Attempt) -> None:
+    """Each copy is for one person and holds the link of that person and no other."""
+    for _, _, outgoing in attempt.given:
+        (recipient,) = outgoing.recipients
+        assert recipient.address.key == parse_email(recipient.address.wire, allow_utf8=False).key
+        (grant,) = attempt.world.grants(outgoing.content)
+        assert grant is not None
+        assert grant.address == recipient.address.key
+        assert grant.brand in attempt.letter.client.brands
+        assert outgoing.content.count(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n") == 1
+        assert b"X-Izin" not in outgoing.content
+        assert outgoing.sender == attempt.sent.envelope.sender
+
+
+def check_exempt(attempt: Attempt) -> None:
+    """Exempt mail reaches everybody in one transaction, as it came but for the tags and one field of trace."""
+    letter = attempt.letter
+    if attempt.sent.reply.overall.code in (550, 554) and not attempt.given:
+        tags = [field for field in letter.fields if field.startswith(b"X-Izin-Brand")]
+        is_foreign = bool(tags) and int(tags[0][-6:]) not in letter.client.brands
+        is_not_allowed = letter.client.name == "strict"
+        assert is_foreign or is_not_allowed
+        return
+    for _, _, outgoing in attempt.given:
+        assert {recipient.address.wire for recipient in outgoing.recipients} <= set(letter.wires)
+        trace, _, rest = outgoing.content.partition(b" +0000\r\n")
+        assert trace.startswith(b"Received: from shop.example ([192.0.2.1])")
+        assert trace.count(b"\r\n") == 2
+        assert rest == letter.untagged
+    reached = {wire for one in attempt.given for wire in one.wires}
+    already = {wire for wire, _ in attempt.copies_before}
+    assert reached | already >= set(letter.wires)
+
+
+def check_success(attempt: Attempt) -> None:
+    """Success only after the next hop's own, and for commercial mail only with the proof on the disk."""
+    world, letter, answer = attempt.world, attempt.letter, attempt.sent.reply
+    has = {wire for wire, _ in world.upstream.taken}
+    reached = {wire for one in attempt.given for wire in one.wires}
+    for wire, reply in zip(letter.wires, answer.per_recipient, strict=True):
+        if reply.is_success:
+            assert wire in has
+    if answer.overall.is_success:
+        assert all(reply.is_success or reply.is_permanent for reply in answer.per_recipient)
+        dropped = {wire for wire, reply in zip(letter.wires, answer.per_recipient, strict=True) if reply.is_permanent}
+        assert not dropped & reached, "refused by the next hop"
+        if attempt.is_commercial:
+            record = attempt.record
+            assert record is not None
+            assert [one["outcome"] for one in record["recipients"]] == [
+                "relayed" if reply.is_success else "dropped" for reply in answer.per_recipient
+            ]
+
+
+def check_retry(attempt: Attempt) -> None:
+    """Nobody gets the message twice, unless the next hop never said that it had it or the memory was not kept."""
+    world = attempt.world
+    if world.index.forgot:
+        return
+    twice = {wire for (wire, _), copies in world.upstream.taken.items() if copies > 1}
+    assert twice <= world.upstream.doubtful
+
+
+def test_the_expectation_says_no_to_what_nobody_can_have_written() -> None:
+    """Neither silence nor nonsense is a consent."""
+    assert not says_yes(None, None)
+    assert not says_yes(b"\xff" * 6, None)
