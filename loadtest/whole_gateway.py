@@ -146,11 +146,12 @@ class Program:
 class Relay(Program):
     """The next hop: our sink with its journal in ``directory / "taken.jsonl"``, the personal links in it."""
 
-    def __init__(self, directory: Path, port: int, options: Sequence[str] = ()) -> None:
+    def __init__(self, directory: Path, port: int, options: Sequence[str] = (), *, keeps_journal: bool = True) -> None:
         self.port = port
         self.journal = directory / "taken.jsonl"
         command = [sys.executable, "-m", "loadtest.mail_sink", "--listen", f"127.0.0.1:{port}"]
-        self._plain_command = [*command, "--journal", str(self.journal), "--links"]
+        keeping = ["--journal", str(self.journal), "--links"] if keeps_journal else []
+        self._plain_command = [*command, *keeping]
         super().__init__([*self._plain_command, *options], directory / "relay.log")
 
     def restart(self, *options: str) -> None:
