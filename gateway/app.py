@@ -51,6 +51,7 @@ from gateway.configuration.settings import BrandSettings, Certificate, SmtpListe
 from gateway.configuration.values import Endpoint
 from gateway.doors import HttpDoor, IntakeDoor, MailDoor
 from gateway.holidays import load_holidays
+from gateway.housekeeping import Housekeeping, default_housekeeping_command, step_back
 from gateway.logs import Logs, configure_logs
 from gateway.mail_observer import MailObserver
 from gateway.mail_route import BrandRoute, MailRoute, MakeLinks, fold_senders
@@ -187,6 +188,17 @@ def worker_main() -> None:
 _SWITCH_INTERVAL_S = 0.0005
 """How long the loop may keep the interpreter while the evidence thread wants it back: at the default of 5 ms a commit
 that is on the disk would wait longer for its answer than it took."""
+
+
+def housekeeping_main() -> None:
+    """Entry of the housekeeping process: the configuration comes on standard input."""
+    step_back()
+    configuration = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by our own supervisor, over a pipe
+    logs = configure_logs(configuration.log.level, configuration.log.format, fixed={"process": "housekeeping"})
+    try:
+        log.info("evidence.sealed", **seal_evidence(configuration)._asdict())
+    finally:
+        logs.close()
 
 
 async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
@@ -556,6 +568,9 @@ class GatewayPlan:
     def order(self, slot: int, file_descriptors: dict[str, int], channel: int) -> bytes:
         return pickle.dumps(WorkerOrder(self.configuration, self._kept, slot, file_descriptors, channel))
 
+    def housekeeping_order(self) -> bytes:
+        return pickle.dumps(self.configuration)
+
 
 def serve(path: Path) -> None:
     """Run the gateway until a signal ends it. Raises ``ConfigurationError``, ``sockets.BindError``, ``OSError``."""
@@ -584,7 +599,13 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
     supervisor = Supervisor(
         plan, load_plan, default_worker_command(), lambda pid: forget_process(metrics_directory, pid)
     )
+    housekeeping = Housekeeping(default_housekeeping_command(), lambda: current_plan().housekeeping_order())
     started_at = time.time()
+
+    def current_plan() -> GatewayPlan:
+        plan = supervisor.plan
+        assert isinstance(plan, GatewayPlan)
+        return plan
 
     def workers() -> list[WorkerState]:
         return [
@@ -600,6 +621,7 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
             "worker_restarts": supervisor.restarts,
             "reloads": supervisor.reloads,
             "last_reload_problem": supervisor.last_reload_problem,
+            "housekeeping": housekeeping.describe(),
         }
 
     def show_metrics() -> bytes:
@@ -626,8 +648,11 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
     (admin_socket,) = sockets.bind(configuration.admin.host, configuration.admin.port, 1)
     await supervisor.start()
     await admin.start(admin_socket)
+    keeping_house = asyncio.create_task(housekeeping.run(), name="housekeeping")
     try:
         await supervisor.run()
     finally:
+        keeping_house.cancel()
+        await asyncio.wait([keeping_house])
         await admin.close()
     log.info("gateway.stopped")

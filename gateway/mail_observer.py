@@ -23,6 +23,7 @@ class MailObserver:
         self._metrics = metrics
         self._log = log
         self._clock = clock
+        self._evidence_failures = 0
 
     def message_answered(self, mail: MailInHand, answer: Answer) -> None:
         """The canonical line and the counts of a message. Quick: it is on the hot path."""
@@ -96,6 +97,12 @@ class MailObserver:
         metrics = self._metrics
         metrics.sessions_active.set(report.get("sessions", 0))
         metrics.buffered_bytes.set(report.get("buffered_bytes", 0))
-        metrics.evidence_writable.set(1 if report.get("evidence", {}).get("is_writable") else 0)
+        evidence = report.get("evidence", {})
+        metrics.evidence_writable.set(1 if evidence.get("is_writable") else 0)
+        failed = evidence.get("failed_records", 0)
+        metrics.count_evidence_failures(failed - self._evidence_failures)
+        self._evidence_failures = failed
+        for code, outbox in report.get("outbox", {}).items():
+            metrics.set_outbox(int(code), outbox["pending"] or 0, outbox["oldest_due_at"])
         for code, brand in report.get("brands", {}).items():
             metrics.set_freshness(int(code), FreshnessState(brand["state"]), brand["watermark_at"])

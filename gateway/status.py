@@ -1,8 +1,9 @@
 """The state of the whole gateway, put together from what its workers report.
 
-*Healthy*: the supervisor runs and at least one worker reports. *Ready*: a commercial message sent now would be decided:
-a worker takes connections, knows its upstream, can ask the index and keep evidence, and some active brand's index is
-fresh enough to permit. A brand that is not loaded yet does not make the others unready; it is named instead.
+*Healthy*: the supervisor runs and at least one worker reports. *Ready*: a commercial message sent now would be decided,
+whichever worker gets it: every worker that takes connections knows its upstream, can ask the index and keep evidence,
+and some active brand's index is fresh enough to permit. Workers that start or drain take none and do not count. A brand
+that is not loaded yet does not make the others unready; it is named instead.
 """
 
 from __future__ import annotations
@@ -47,16 +48,20 @@ def readiness(workers: Sequence[WorkerState], now: float, *, is_draining: bool) 
     """Whether commercial traffic would be decided now, and what is missing if not."""
     if is_draining:
         return Readiness(False, ("draining",))
-    alive = [worker for worker in workers if now - worker.reported_at < REPORT_EXPIRES_S]
-    if not alive:
+    serving = [
+        worker for worker in workers if worker.reported_at and worker.report.get("state") in ("ready", "waiting")
+    ]
+    if not serving:
         return Readiness(False, ("no worker reports",))
-    reasons: list[str] = []
-    for worker in alive:
-        found = _missing(worker.report)
-        if not found:
-            return Readiness(True, tuple(_undecided_brands(worker.report)))
-        reasons += [reason for reason in found if reason not in reasons]
-    return Readiness(False, tuple(reasons))
+    reasons: dict[str, None] = {}  # in order, each once
+    for worker in serving:
+        if now - worker.reported_at >= REPORT_EXPIRES_S:
+            reasons[f"worker {worker.slot}: silent"] = None
+        else:
+            reasons.update(dict.fromkeys(_missing(worker.report)))
+    if reasons:
+        return Readiness(False, tuple(reasons))
+    return Readiness(True, tuple(_undecided_brands(serving[0].report)))
 
 
 def _missing(report: WorkerReport) -> list[str]:
@@ -90,6 +95,7 @@ def status_page(
         "store": report.get("store", {}),
         "evidence": report.get("evidence", {}),
         "brands": report.get("brands", {}),
+        "outbox": report.get("outbox", {}),
         "upstreams": report.get("upstreams", {}),
         "workers": [
             {

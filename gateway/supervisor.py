@@ -193,9 +193,14 @@ class Supervisor:
         log.error("worker.lost", slot=worker.slot, pid=worker.process.pid, status=status, restart_in_s=pause_s)
         self.restarts += 1
         await asyncio.sleep(pause_s)
-        current = any(w.slot == worker.slot and w.generation == self.generation for w in self.workers)
-        if not self._stopping.is_set() and worker.generation == self.generation and not current:
-            await self._start_worker(worker.slot, worker.generation)
+        while not self._stopping.is_set() and worker.generation == self.generation:
+            if any(each.slot == worker.slot and each.generation == self.generation for each in self.workers):
+                return
+            try:
+                await self._start_worker(worker.slot, worker.generation)
+            except OSError as error:  # no process, no memory, no descriptor now: the slot must not stay empty for ever
+                log.error("worker.not_started", slot=worker.slot, error=error.strerror or type(error).__name__)
+                await asyncio.sleep(_RESTART_PAUSES_S[-1])
 
     async def _drain(self, workers: Sequence[WorkerProcess]) -> None:
         """SIGTERM to ``workers``; SIGKILL to those that outstay the drain time."""
@@ -228,7 +233,7 @@ class Supervisor:
                 plan = self._load_plan()
                 self._require_same_slots(plan)
                 self._bind(plan)
-            except (ValueError, sockets.BindError) as problem:
+            except (ValueError, OSError, sockets.BindError) as problem:
                 self.reloads["refused"] += 1
                 self.last_reload_problem = str(problem)
                 log.error("configuration.refused", problems=str(problem))

@@ -12,19 +12,23 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
-from filters.exchange import Lookup, StoreHealth
+from filters.exchange import Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.freshness import freshness
 from filters.policy import Policy
 from filters.vocabulary import FreshnessState, LookupFailure
 from gateway.worker_channel import REPORT_INTERVAL_S, ReportSender, WorkerReport
 
 log = structlog.stdlib.get_logger(__name__)
+
+OUTBOX_INTERVAL_S = 10.0
+_OUTBOX_LOOK_AHEAD = 1000
+_LATEST_DUE_AT = 2**40
 
 _PAGE_BYTES = resource.getpagesize()
 
@@ -60,6 +64,8 @@ class StoreLife(Protocol):
         message_digest: bytes | None,
         done: Callable[[Lookup | LookupFailure], None],
     ) -> None: ...
+    async def stats(self) -> StoreStats: ...
+    async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]: ...
 
 
 class EvidenceLife(Protocol):
@@ -138,6 +144,7 @@ class Worker:
         self._clock = clock
         self._store_state = StoreState(store_kind, clock)
         self._watermarks: dict[int, int | None] = {}
+        self._outbox: dict[str, dict[str, int | None]] = {}
         self._is_draining = False
         self._leaving = asyncio.Event()
 
@@ -165,11 +172,12 @@ class Worker:
         gc.set_threshold(50_000, 20, 50)
         await asyncio.wait(starting, timeout=2.0) if starting else None
         reporting = asyncio.create_task(self._report_regularly(reports), name="reports")
+        watching = asyncio.create_task(self._watch_outbox(), name="outbox-watch")
         await self._leaving.wait()
         self._is_draining = True
         reports.send(self._report())
         await self._drain()
-        for task in (reporting, *starting):
+        for task in (reporting, watching, *starting):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -177,22 +185,37 @@ class Worker:
             await step()
 
     async def _drain(self) -> None:
+        """Each step whatever became of the one before: a door that cannot be closed must cost no evidence."""
         started = self._clock()
-        await asyncio.gather(*(door.drain(self._drain_s) for door in self._doors))
-        await asyncio.gather(*(upstream.close(1.0) for upstream in self._upstreams))
-        await self._evidence.close()
-        await self._store.close()
+        await _carry_out("door", *(door.drain(self._drain_s) for door in self._doors))
+        await _carry_out("upstream", *(upstream.close(1.0) for upstream in self._upstreams))
+        await _carry_out("evidence", self._evidence.close())
+        await _carry_out("store", self._store.close())
         log.info("worker.drained", seconds=round(self._clock() - started, 3))
 
     async def _report_regularly(self, reports: ReportSender) -> None:
         while True:
-            for code in self._policies:
-                self._store.lookup(code, (), None, self._keep_watermark(code))
-            await asyncio.sleep(0.02)  # a shared store answers a turn later
-            report = self._report()
-            self._on_report(report)
-            reports.send(report)
+            try:
+                for code in self._policies:
+                    self._store.lookup(code, (), None, self._keep_watermark(code))
+                await asyncio.sleep(0.02)  # a shared store answers a turn later
+                report = self._report()
+                self._on_report(report)
+                reports.send(report)
+            except Exception as fault:  # a worker that falls silent would be taken for stuck
+                log.error("report.failed", fault=type(fault).__name__, exc_info=fault)
             await asyncio.sleep(REPORT_INTERVAL_S)
+
+    async def _watch_outbox(self) -> None:
+        """How many refusals wait to be reported, and which deadline of theirs comes first (Law 6563, 8/3)."""
+        while True:
+            try:
+                stats = await self._store.stats()
+                due = await self._store.outbox_due(_LATEST_DUE_AT, _OUTBOX_LOOK_AHEAD)
+                self._outbox = describe_outbox(self._policies, stats, due)
+            except Exception as fault:  # the last numbers stand; the store's own state tells the rest
+                log.warning("outbox.not_read", fault=type(fault).__name__)
+            await asyncio.sleep(OUTBOX_INTERVAL_S)
 
     def _keep_watermark(self, code: int) -> Callable[[Lookup | LookupFailure], None]:
         def keep(answer: Lookup | LookupFailure) -> None:
@@ -218,6 +241,7 @@ class Worker:
             store=self._store_state.describe(),
             evidence=self._evidence.status(),
             brands={str(code): self._describe_brand(code, policy) for code, policy in self._policies.items()},
+            outbox=self._outbox,
             rss_bytes=_resident_bytes(),
         )
 
@@ -227,6 +251,31 @@ class Worker:
         if self._store_state.failure:
             state = FreshnessState.COLD
         return {"state": state, "watermark_at": watermark_at, "staleness_s": staleness_s}
+
+
+def describe_outbox(
+    brands: Iterable[int], stats: StoreStats, due: Sequence[OutboxItem]
+) -> dict[str, dict[str, int | None]]:
+    """By brand: how many reports are ``pending``, and ``oldest_due_at`` (seconds since 1970 UTC), None for none.
+
+    ``due`` is the beginning of the outbox, the most urgent first. A brand that waits behind it is due no earlier than
+    its last: that stands in for the true deadline, and errs on the side of the alarm.
+    """
+    oldest: dict[int, int] = {}
+    for item in due:
+        oldest.setdefault(item.brand, item.due_at)
+    described: dict[str, dict[str, int | None]] = {}
+    for code in sorted({*brands, *stats.outbox}):
+        pending = stats.outbox.get(code, 0)
+        due_at = oldest.get(code, due[-1].due_at if due else None) if pending else None
+        described[str(code)] = {"pending": pending, "oldest_due_at": due_at}
+    return described
+
+
+async def _carry_out(what: str, *steps: Awaitable[None]) -> None:
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            log.error("drain.failed", what=what, fault=type(outcome).__name__, exc_info=outcome)
 
 
 def _resident_bytes() -> int:

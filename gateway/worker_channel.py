@@ -28,6 +28,7 @@ class WorkerReport(TypedDict, total=False):
     store: dict[str, Any]
     evidence: dict[str, Any]
     brands: dict[str, dict[str, Any]]
+    outbox: dict[str, dict[str, int | None]]
     rss_bytes: int
 
 
@@ -70,7 +71,7 @@ async def receive_reports(channel: socket.socket, on_report: Callable[[WorkerRep
     try:
         while line := await reader.readline():
             on_report(orjson.loads(line))
-    except OSError:
-        pass  # a killed worker resets the channel; its end is noticed by its process
+    except (OSError, ValueError):
+        pass  # a killed worker resets the channel or leaves half a line; its end is noticed by its process
     finally:
         writer.close()

@@ -229,6 +229,7 @@ class EvidenceWriter:
             "is_writable": self.is_writable,
             "segment": self._kept.name,
             "records": self._kept.records,
+            "failed_records": self.failed_records,
             "unsigned": self._unsigned,
             "pending_bytes": self._pending_bytes,
         }
