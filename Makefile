@@ -27,7 +27,7 @@ demo: install
 
 # Everything that must hold: format, lint, types, and the tests (which start their own servers).
 test: install-dev system-packages check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install-dev
 	$(BIN)/ruff format --check .

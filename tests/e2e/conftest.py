@@ -1,7 +1,7 @@
 """The gateway as its users meet it: real clients before it, real next hops behind it, real processes throughout.
 
-Each module shares one gateway where it can, and runs in one process of the suite (``xdist_group``): starting a gateway
-takes longer than most tests.
+Each module shares one gateway where it can, for starting one takes longer than most tests; so the suite runs each file
+in one process (``--dist loadfile``).
 """
 
 from __future__ import annotations

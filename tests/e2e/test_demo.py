@@ -10,10 +10,6 @@ import sys
 from email import message_from_bytes
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("e2e-demo")
-
 EXPECTED = [
     ("250 2.0.0 taken as 1", 1),
     ("550 5.7.1 REFUSED", 0),

@@ -18,8 +18,6 @@ import pytest
 from tests.support.arrived_mail import attachments, breaches, is_untouched
 from tests.support.gateway_process import LOGIN, NEWS, SENDER, GatewayProcess, consent_rows, render_csv
 
-pytestmark = pytest.mark.xdist_group("e2e-mail-programs")
-
 CLIENTS = Path(__file__).parent / "clients"
 LOGO = bytes(range(256)) * 40
 

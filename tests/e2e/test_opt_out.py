@@ -28,8 +28,6 @@ from tests.support.gateway_process import (
 )
 from tests.support.redis_server import RedisServer
 
-pytestmark = pytest.mark.xdist_group("e2e-opt-out")
-
 REFUSALS_MEASURED = 50
 IN_FORCE_WITHIN_S = 1.0
 

@@ -22,8 +22,6 @@ from tests.support.gateway_process import (
 )
 from tests.support.postfix_server import PostfixServer, may_run
 
-pytestmark = pytest.mark.xdist_group("e2e-postfix")
-
 NEWS_SENDER = "bulten@shop.example"
 
 

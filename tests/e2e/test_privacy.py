@@ -14,8 +14,6 @@ import pytest
 from tests.support.gateway_process import LOGIN, NEWS, ORDER, GatewayProcess, consent_rows, render_csv, wait_until
 from tests.support.redis_server import RedisServer
 
-pytestmark = pytest.mark.xdist_group("e2e-privacy")
-
 SENDER = "gizli.gonderen@gonderici.example"
 PEOPLE = [f"alici-{number}@musteri.example" for number in range(4)]
 TURKISH = "gönül.çelik@müşteri.example"
