@@ -50,6 +50,9 @@ OUR_TEXTS = frozenset(
 )  # fmt: skip
 """Fields whose texts we made or configured; ids and hashes look like secrets. Masked only if an "@" is in them."""
 
+OUR_COUNTS = frozenset({"reasons"})
+"""Fields that count by words of a closed list of ours."""
+
 _LARGEST_PLAIN_NUMBER = 999_999_999
 _NUMBER_FIELDS = ("_at", "_bytes", "_ns", "_us", "revision", "records", "_total")
 
@@ -169,14 +172,13 @@ class CanonicalLog:
 
     def write(self, event: str, fields: Mapping[str, object], level: str = "info") -> None:
         """``fields`` are flat: texts, numbers, enum members, None, and lists or dictionaries of counts."""
-        line: dict[str, object] = {"at": datetime.now(UTC), "level": level, "event": event}
-        line.update(fields)
+        line: dict[str, object] = {"at": datetime.now(UTC), "level": level, "event": event, **fields}
         for name, value in fields.items():
             kind = type(value)
             if kind is str:
                 if "@" in value if name in OUR_TEXTS else is_suspect(value):  # type: ignore[operator,arg-type]
                     line[name] = redact(value)  # type: ignore[arg-type]
-            elif kind in _CONTAINERS:
+            elif kind in _CONTAINERS and name not in OUR_COUNTS:
                 line[name] = _clean(name, value)
         self._put(_encode(line) if self._render is None else self._render(line))
 

@@ -58,6 +58,8 @@ ENDED = "ended"
 def message_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     """The one outcome a message is counted under: what is still open first, then refused, relayed, dropped."""
     found = set(outcomes)
+    if len(found) == 1:
+        return found.pop()
     for outcome in (Outcome.UNKNOWN, Outcome.DEFERRED, Outcome.REFUSED, Outcome.RELAYED):
         if outcome in found:
             return outcome
@@ -223,6 +225,7 @@ class WorkerMetrics:
                 ("cpu_seconds_total", "CPU time of the workers."),
             )
         }
+        self._received_bytes = self._plain["received_bytes_total"]
         self._message_seconds = _Timing(
             declare.histogram(
                 "message_duration_seconds", "From the final dot to our answer, upstream included.", _MESSAGE_BUCKETS
@@ -287,7 +290,7 @@ class WorkerMetrics:
         """One message answered ``seconds`` after its final dot."""
         self._messages.counts[channel, outcome] += 1
         self._message_seconds.observe(seconds)
-        self._plain["received_bytes_total"].counts[()] += size_bytes
+        self._received_bytes.counts[()] += size_bytes
 
     def count_recipient(self, channel: Channel, verdict: Verdict, reason: Reason) -> None:
         self._recipients.add((channel, verdict, reason))
