@@ -11,6 +11,7 @@ from filters.client import Client
 from filters.envelope import Envelope
 from filters.mime.footer import Footer
 from filters.mime.plan import RewriteSettings
+from filters.mime.plan_memory import PlanMemory
 from filters.policy import Policy
 from filters.token import OptOutLinks
 from filters.vocabulary import MessageClass, RecipientType
@@ -30,13 +31,14 @@ MakeLinks = Callable[[Brand, bytes, RecipientType | None, bytes], OptOutLinks]
 
 @dataclass(frozen=True, slots=True)
 class BrandRoute:
-    """One brand: rules, footer, settings, optional signer."""
+    """One brand: rules, footer, settings, optional signer; what is known of bodies already met."""
 
     brand: Brand
     policy: Policy
     footer: Footer
     rewriting: RewriteSettings
     signer: ContentSigner | None = None
+    plans: PlanMemory = field(default_factory=PlanMemory)
 
 
 _STRICTNESS = {MessageClass.INFORMATIONAL: 0, MessageClass.SERVICE: 1, MessageClass.COMMERCIAL: 2}

@@ -7,6 +7,7 @@
 * ``markup``: where in an HTML text the footer is seen. ``charsets``, ``transfer``: how text and footer are written.
 * ``footer``: the text itself, rendered once per brand.
 * ``plan``: one plan per message, one cheap ``render`` per recipient. ``release``: the checks before release.
+* ``plan_memory``: plans of bodies met before, for campaigns that send one body many times.
 * ``stamp``: informational mail, where only header fields change.
 * ``refusal``: the closed list of why a message cannot carry the opt-out.
 """

@@ -16,6 +16,7 @@ one copy, made by ``plan_rewrite`` itself, therefore speaks for all.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from filters.mime.footer import MAX_URL_BYTES, Footer
 from filters.mime.headers import HeaderBlock, render_without
 from filters.mime.leaf import LeafEdit, Placeholder, edit_leaf, make_placeholder
 from filters.mime.limits import DEFAULT_LIMITS, Limits
+from filters.mime.plan_memory import BodyKey, PlanMemory
 from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
 from filters.mime.release import check_copy
 from filters.mime.structure import STALE_FIELDS, Part, make_root
@@ -85,18 +87,14 @@ class RewritePlan:
     __slots__ = (
         "_body",
         "_content",
-        "_head",
-        "_list_id",
         "_slots",
         "body_start",
         "edits",
         "found",
-        "keeps_sender_optout",
+        "head",
         "limits",
         "max_url_bytes",
-        "removed_signatures",
         "removed_spans",
-        "replaced_values",
         "views",
         "warnings",
     )
@@ -108,16 +106,10 @@ class RewritePlan:
         edits: list[LeafEdit],
         found: Views,
         limits: Limits,
-        *,
-        head: bytes,
-        list_id: bytes,
-        keeps_sender_optout: bool,
-        removed_signatures: list[bytes],
-        replaced_values: list[bytes],
+        head: EditedHead,
     ) -> None:
         self._content = content
-        self._head = head
-        self._list_id = list_id
+        self.head = head
         self.body_start = body_start
         self.edits = edits
         self.found = found
@@ -126,14 +118,33 @@ class RewritePlan:
         self._body, self._slots = _compile(content, body_start, edits, self.removed_spans)
         self.views = len(found.leaves)
         self.max_url_bytes = min((edit.room for edit in edits), default=MAX_URL_BYTES)
-        self.keeps_sender_optout = keeps_sender_optout
-        self.removed_signatures = removed_signatures
-        self.replaced_values = replaced_values
         self.warnings = _find_warnings(edits)
+
+    def with_head(self, head: EditedHead) -> RewritePlan:
+        """The plan of a message with this very body and another header. Offsets stay those of the first message."""
+        plan = RewritePlan.__new__(RewritePlan)
+        plan._content, plan._body, plan._slots = self._content, self._body, self._slots
+        plan.body_start, plan.edits, plan.found = self.body_start, self.edits, self.found
+        plan.removed_spans, plan.views, plan.warnings = self.removed_spans, self.views, self.warnings
+        plan.limits, plan.max_url_bytes = self.limits, self.max_url_bytes
+        plan.head = head
+        return plan
+
+    @property
+    def keeps_sender_optout(self) -> bool:
+        return self.head.keeps_sender_optout
+
+    @property
+    def removed_signatures(self) -> list[bytes]:
+        return self.head.removed_signatures
+
+    @property
+    def replaced_values(self) -> list[bytes]:
+        return self.head.replaced_values
 
     @property
     def replaced_list_unsubscribe(self) -> bool:
-        return bool(self.replaced_values)
+        return bool(self.head.replaced_values)
 
     def render(self, url: str, mailto: str, add: bytes) -> bytes:
         """The copy for one recipient.
@@ -155,8 +166,9 @@ class RewritePlan:
         pieces = body.copy()
         for at, piece in slots:
             pieces[at] = forms[piece] if isinstance(piece, int) else piece.render(forms)
-        if self.keeps_sender_optout:
-            pieces[0] = b"".join((add, self._list_id, self._head))
+        head = self.head
+        if head.keeps_sender_optout:
+            pieces[0] = b"".join((add, head.list_id, head.fields))
             return b"".join(pieces)
         second = b""
         if mailto:
@@ -167,7 +179,7 @@ class RewritePlan:
             joint = b", <" if len(link) + len(address) < _LONGEST_SINGLE_LINE else b",\r\n <"
             second = joint + address + b">"
         pieces[0] = b"".join(
-            (add, b"List-Unsubscribe: <", link, b">", second, b"\r\n", _ONE_CLICK, self._list_id, self._head)
+            (add, b"List-Unsubscribe: <", link, b">", second, b"\r\n", _ONE_CLICK, head.list_id, head.fields)
         )
         return b"".join(pieces)
 
@@ -215,16 +227,18 @@ def plan_rewrite(
     remove: frozenset[bytes],
     has_8bitmime: bool,
     is_smtputf8: bool,
+    memory: PlanMemory | None = None,
 ) -> RewritePlan | RewriteRefusal:
     """How the copies of ``content`` (CRLF throughout) are made, or why they cannot be.
 
     ``remove``: lower-case names of fields to drop. ``has_8bitmime``: the next hop takes 8-bit text, so added text may
     be 8-bit where the sender's is. ``is_smtputf8``: header text may be UTF-8, else it is ASCII or RFC 2047.
+    ``memory``: plans of the same footer and settings, so that a body met before is not analysed again.
     Raises ``RewriteFault`` if the result does not pass the checks before release: a fault of ours, to be answered
     as temporary.
     """
     try:
-        return _plan(content, headers, footer, settings, remove, has_8bitmime, is_smtputf8)
+        return _plan(content, headers, footer, settings, remove, has_8bitmime, is_smtputf8, memory)
     except MalformedContent as malformed:
         return RewriteRefusal(malformed.detail)
 
@@ -237,9 +251,21 @@ def _plan(
     remove: frozenset[bytes],
     has_8bitmime: bool,
     is_smtputf8: bool,
+    memory: PlanMemory | None,
 ) -> RewritePlan:
     if headers.has_defect:
         raise MalformedContent(RewriteDetail.MALFORMED_HEADER)
+    key = None
+    if memory is not None:
+        fields = b"".join([content[start:end] for name, start, end in headers.fields if name.startswith(b"content-")])
+        key = BodyKey(has_8bitmime, fields, content[headers.body_start :])
+        known = memory.find(key)
+        if known is not None:
+            head = _edit_head(content, headers, footer, settings, remove, (), is_smtputf8)
+            # The check before release was made with another header: one that might hold a second field of ours, which
+            # no sender's does, goes the long way.
+            if b"\nlist-unsubscribe" not in b"\n" + head.fields.lower():
+                return known.with_head(head)
     limits = settings.limits
     root = make_root(headers, limits)
     views = find_views(root, limits, removes_amp=settings.removes_amp)
@@ -254,7 +280,40 @@ def _plan(
         edit = _edit_other(part, footer, placeholder, has_8bitmime)
         if edit is not None:
             edits.append(_with_fields(edit, part, root, dropped_at))
+    head = _edit_head(content, headers, footer, settings, remove, dropped_at, is_smtputf8)
+    plan = RewritePlan(content, headers.body_start, edits, views, limits, head)
+    check_copy(content, plan, plan.render(footer.link_base.decode("ascii") + _SAMPLE, "mailto:a@b.example", b""))
+    # What depends on more than the body stays out: links of ours that it shows already, fields of the root.
+    if memory is not None and key is not None and not dropped_at and not any(edit.present for edit in edits):
+        memory.keep(key, plan)
+    return plan
+
+
+class EditedHead(NamedTuple):
+    """The message's header for every copy.
+
+    ``fields``: what stays of it, the empty line included. ``list_id``: our field, or b"" where the sender has one.
+    ``keeps_sender_optout``: the sender's own one-click pair stands in place of ours.
+    """
+
+    fields: bytes
+    list_id: bytes
+    keeps_sender_optout: bool
+    removed_signatures: list[bytes]
+    replaced_values: list[bytes]
+
+
+def _edit_head(
+    content: bytes,
+    headers: HeaderBlock,
+    footer: Footer,
+    settings: RewriteSettings,
+    remove: frozenset[bytes],
+    dropped_at: Collection[int],
+    is_smtputf8: bool,
+) -> EditedHead:
     keeps = settings.keep_sender_optout and _has_one_click(headers)
+    dropped = list(dropped_at)
     signatures: list[bytes] = []
     replaced: list[bytes] = []
     has_list_id = False
@@ -264,32 +323,19 @@ def _plan(
             found = _SIGNING_DOMAIN.search(headers.value(field))
             domain = found[1].lower() if found else b""
             if domain in settings.signed_domains or not settings.keeps_foreign_signatures:
-                dropped_at.append(field[1])
+                dropped.append(field[1])
                 signatures.append(domain)
         elif name == b"list-id":
             has_list_id = True
         elif name == b"list-unsubscribe" and not keeps:
             replaced.append(headers.value(field))
-    head = render_without(headers, remove if keeps else remove | _OPT_OUT_FIELDS, dropped_at)
+    fields = render_without(headers, remove if keeps else remove | _OPT_OUT_FIELDS, dropped)
     # A message without the empty line gets one: it now has a body.
-    head += content[headers.end : headers.body_start] or b"\r\n"
+    fields += content[headers.end : headers.body_start] or b"\r\n"
     list_id = b""
     if not has_list_id or b"list-id" in remove:
         list_id = footer.list_id_utf8 if is_smtputf8 else footer.list_id
-    plan = RewritePlan(
-        content,
-        headers.body_start,
-        edits,
-        views,
-        limits,
-        head=head,
-        list_id=list_id,
-        keeps_sender_optout=keeps,
-        removed_signatures=signatures,
-        replaced_values=replaced,
-    )
-    check_copy(content, plan, plan.render(footer.link_base.decode("ascii") + _SAMPLE, "mailto:a@b.example", b""))
-    return plan
+    return EditedHead(fields, list_id, keeps, signatures, replaced)
 
 
 def _edit_other(part: Part, footer: Footer, placeholder: Placeholder, has_8bitmime: bool) -> LeafEdit | None:
