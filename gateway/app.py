@@ -260,6 +260,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         signing_threads=signing_threads,
         observe=mail_observer.message_answered,
         note_retry=mail_observer.retry_noted,
+        observe_refused=mail_observer.recipient_refused,
         refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
         limits=_rewrite_settings(configuration).limits,
     )

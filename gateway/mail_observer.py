@@ -91,6 +91,26 @@ class MailObserver:
                 line["warnings"] = [warning.code for warning in plan.warnings]
         return line
 
+    def recipient_refused(self, asked: MailInHand) -> None:
+        """A recipient was refused at RCPT, before there was a message: its line and its count."""
+        (recipient,) = asked.recipients
+        reason = recipient.reason or Reason.FAULT
+        self._metrics.count_recipient(_EMAIL, Verdict.DROP, reason)
+        envelope = asked.envelope
+        self._log.write(
+            "recipient.refused",
+            {
+                "message_id": asked.message_id,
+                "session": envelope.session_id,
+                "client": envelope.client.name,
+                "listener": envelope.listener,
+                "brand": asked.brand.brand.code if asked.brand else None,
+                "reason": reason,
+                "freshness": asked.freshness,
+                "staleness_s": asked.staleness_s,
+            },
+        )
+
     def session_event(self, event: SessionEvent) -> None:
         if event is SessionEvent.CONNECTION_OPENED:
             self._metrics.count_session()

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from math import inf
@@ -71,9 +72,10 @@ class MailPipeline:
     """Carries mail from listeners to upstreams. One per worker; a ``MailHandler``.
 
     ``routes`` by listener name, ``brands`` by code. ``node`` names machine and worker in the evidence, ``store`` the
-    kind of index. ``observe`` counts and logs a message once it is answered, ``note_retry`` hears whether the retry
-    memory was kept. ``refuses_partly``: a message of which some recipients are dropped goes to nobody. ``clock`` gives
-    seconds since 1970 UTC, ``monotonic`` seconds that no correction of the clock turns back.
+    kind of index. ``observe`` counts and logs a message once it is answered, ``observe_refused`` a recipient refused at
+    RCPT; ``note_retry`` hears whether the retry memory was kept. ``refuses_partly``: a message of which some recipients
+    are dropped goes to nobody. ``clock`` gives seconds since 1970 UTC, ``monotonic`` seconds that no correction of the
+    clock turns back.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class MailPipeline:
         signing_threads: Executor,
         observe: Callable[[MailInHand, Answer], None],
         note_retry: Callable[[bool], None] = lambda _is_kept: None,
+        observe_refused: Callable[[MailInHand], None] = lambda _asked: None,
         refuses_partly: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         clock: Callable[[], float] = time.time,
@@ -111,6 +114,7 @@ class MailPipeline:
         self._signing_threads = signing_threads
         self._observe = observe
         self._note_retry = note_retry
+        self._observe_refused = observe_refused
         self._refuses_partly = refuses_partly
         self._limits = limits
         # Exempt mail may have no brand; its memory of retries is kept under some brand all the same.
@@ -295,6 +299,7 @@ class MailPipeline:
             remove=self._tag_headers.names,
             has_8bitmime=capabilities is not None and capabilities.has_8bitmime,
             is_smtputf8=mail.envelope.is_smtputf8,
+            memory=mail.brand.plans if len(mail.content) < LARGE_BYTES else None,  # large ones are planned in a thread
         )
 
     def _plan(self, mail: MailInHand, find_plan: Callable[[], RewritePlan | RewriteRefusal]) -> None:
@@ -598,41 +603,69 @@ class MailPipeline:
 
         Only a verdict of drop is told here. Whatever is not certain yet is decided after DATA.
         """
-        client = self._routes[envelope.listener].client_of(envelope)
+        route = self._routes[envelope.listener]
+        client = route.client_of(envelope)
         if client.fixed_class is not MessageClass.COMMERCIAL or len(client.brands) != 1:
             answer(None)
             return
-        route = self._brands[client.brands[0]]
-        key = self._keys.derive(route.brand.code, recipient.address.key)
-        self._index.lookup(route.brand.code, (key,), None, partial(self._checked, route, answer))
+        # The question as a message of one recipient and no content: so a refusal leaves the same record.
+        asked = MailInHand(replace(envelope, recipients=[recipient]), b"", _hear_nothing, route, "", self._clock())
+        asked.client = client
+        asked.brand = self._brands[client.brands[0]]
+        asked.recipients[0].key = key = self._keys.derive(client.brands[0], recipient.address.key)
+        self._index.lookup(client.brands[0], (key,), None, partial(self._checked, asked, answer))
 
     def _checked(
-        self, route: BrandRoute, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
+        self, asked: MailInHand, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
     ) -> None:
+        if asked.is_answered:
+            return
+        asked.is_answered = True
+        refusal = None
         try:
-            refusal = self._find_refusal(route, found)
+            if isinstance(found, Lookup):
+                refusal = self._find_refusal(asked, found)
         except Exception as fault:
             log.error("recipient.failed", fault=type(fault).__name__, exc_info=fault)
-            refusal = None
         answer(refusal)
 
-    def _find_refusal(self, route: BrandRoute, found: Lookup | LookupFailure) -> Reply | None:
-        if not isinstance(found, Lookup):
-            return None
-        now = int(self._clock())
+    def _find_refusal(self, asked: MailInHand, found: Lookup) -> Reply | None:
+        assert asked.brand is not None
+        brand, policy = asked.brand.brand, asked.brand.policy
+        now = int(asked.decided_at)
         state = unpack(found.values[0]) if found.values[0] else None
-        how_fresh, staleness_s = freshness(found.watermark_at, now, route.policy)
+        asked.lookup = found
+        asked.freshness, asked.staleness_s = how_fresh, staleness_s = freshness(found.watermark_at, now, policy)
         # The header may still declare a type, so only what every type would drop is refused here; the reason told is
         # the one without a declaration, for nobody has declared anything yet.
         decisions = [
             decide(
-                Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, route.brand, how_fresh, now, staleness_s),
+                Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, brand, how_fresh, now, staleness_s),
                 state,
-                route.policy,
+                policy,
             )
             for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS)
         ]
-        return decisions[0].reply if all(each.verdict is Verdict.DROP for each in decisions) else None
+        if any(decision.verdict is not Verdict.DROP for decision in decisions):
+            return None
+        self._keep_refusal(asked, decisions[0], state or {})
+        return decisions[0].reply
+
+    def _keep_refusal(self, asked: MailInHand, decision: Decision, state: State) -> None:
+        """Record and count a recipient whom no message will name. Nothing was sent, so the client need not wait."""
+        classification = classify({}, asked.client, self._brand_values, self._tag_headers)
+        if not isinstance(classification, ClassificationRefusal):
+            asked.classification = classification
+        asked.message_id = self._tracer.next_id()
+        (recipient,) = asked.recipients
+        recipient.note(decision, state)
+        recipient.settle_by(decision)
+        self._evidence.append(render_mail_record(asked, self._node, self._store), _hear_nothing)
+        self._observe_refused(asked)
+
+
+def _hear_nothing(_: object) -> None:
+    pass
 
 
 def _decide_on(facts: Facts, value: bytes | None, policy: Policy) -> tuple[Decision, State]:
