@@ -11,7 +11,6 @@ from adapters.store.journal import RefusalJournal
 from adapters.store.lmdb_store import LmdbStore
 from adapters.store.mark import FINGERPRINT_BYTES
 from adapters.store.memory import StoreMemory
-from adapters.store.redis_store import RedisStore
 from adapters.store.store import Store, StoreOptions
 from adapters.store.url import LmdbPlace, parse_store_url
 
@@ -39,4 +38,6 @@ def open_store(
     journal = RefusalJournal(state_directory, options.journal_days)
     if isinstance(place, LmdbPlace):
         return LmdbStore(place.directory, memory, journal, secret_fingerprint, options, clock)
+    from adapters.store.redis_store import RedisStore  # brings a client library that the embedded store never needs
+
     return RedisStore(place, memory, journal, secret_fingerprint, options, clock)

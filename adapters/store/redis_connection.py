@@ -1,4 +1,8 @@
-"""One connection to Redis: requests out, replies back in strictly the same order.
+"""One connection to Redis for look-ups: requests out, replies back in strictly the same order.
+
+Written by hand because it is the path of every message: all look-ups of one turn of the loop are one write, and their
+replies reach callbacks without a task or a future each. redis-py needs 60 µs where this needs 5 (``redis_client`` has
+everything else).
 
 The invariant everything rests on: a connection on which a request timed out, was abandoned, or got a reply that
 cannot be read is thrown away with all that is outstanding on it. It is never read again, so no late reply can be
@@ -14,7 +18,7 @@ from typing import Any, cast
 
 import hiredis
 
-from adapters.store.errors import StoreError, StoreTimedOutError, StoreUnreachableError
+from adapters.store.errors import StoreTimedOutError, StoreUnreachableError
 from filters.vocabulary import LookupFailure
 
 Done = Callable[[list[Any] | LookupFailure], None]
@@ -167,19 +171,3 @@ class RedisConnection(asyncio.Protocol):
 def error_in(replies: Sequence[Any]) -> str | None:
     """The text of the first Redis error among ``replies``."""
     return next((str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError)), None)
-
-
-def failure_of(error: str) -> LookupFailure:
-    """What a Redis error means for a look-up: not now, or not at all."""
-    kind = error.split(" ", 1)[0]
-    if kind in {"LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF", "NOAUTH"}:
-        return LookupFailure.UNREACHABLE
-    return LookupFailure.BROKEN
-
-
-def store_error(error: str) -> StoreError:
-    """Our exception for a Redis error; only its kind is repeated, as the rest may quote arguments."""
-    kind = error.split(" ", 1)[0]
-    if failure_of(error) is LookupFailure.UNREACHABLE:
-        return StoreUnreachableError(f"Redis refused: {kind}")
-    return StoreError(f"Redis refused: {kind}")

@@ -1,16 +1,15 @@
-"""Keeps one connection to Redis: connects, greets, checks what it finds, and connects again when it is lost."""
+"""Keeps one connection for look-ups: connects, logs in, and connects again when it is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import ssl
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from ssl import SSLContext
 
-from adapters.store.errors import StoreError, StoreUnreachableError
-from adapters.store.redis_connection import RedisConnection, error_in, pack_command, store_error
-from adapters.store.store import StoreOptions
+from adapters.store.errors import StoreUnreachableError
+from adapters.store.redis_connection import RedisConnection, error_in, pack_command
+from adapters.store.redis_errors import store_error
 from adapters.store.url import RedisPlace
 from filters.vocabulary import LookupFailure
 
@@ -18,26 +17,29 @@ _FIRST_DELAY_S = 0.05
 _LONGEST_DELAY_S = 2.0
 
 
-class RedisSettings(NamedTuple):
-    """What the server was found to be: whether it may drop records by itself, and whether a write is on its disk
-    before it is answered."""
-
-    may_evict: bool
-    is_fsyncing: bool
-
-
 class RedisLink:
     """Holds at most one open connection; ``connection`` is None while there is none."""
 
-    def __init__(self, name: str, place: RedisPlace, options: StoreOptions, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        place: RedisPlace,
+        password: str,
+        tls: SSLContext | None,
+        *,
+        connect_s: float,
+        on_connected: Callable[[], Awaitable[None]],
+    ) -> None:
+        """``on_connected`` is waited for before the connection is used; an ``OSError`` of it ends the connection."""
         self._name = name
         self._place = place
-        self._options = options
-        self._on_ready = on_ready
+        self._password = place.password or password
+        self._tls = tls
+        self._connect_s = connect_s
+        self._on_connected = on_connected
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._connection: RedisConnection | None = None
-        self.settings: RedisSettings | None = None
         self.problem = "not connected yet"
 
     @property
@@ -84,55 +86,29 @@ class RedisLink:
             self.problem = "the connection was lost"
             self._connection = connection
             self._ready.set()
-            self._on_ready()
             await connection.lost
             self._connection = None
 
     async def _connect(self) -> RedisConnection:
-        place, deadline_s = self._place, max(self._options.lookup_deadline_s, 1.0)
-        tls = (self._options.tls or ssl.create_default_context()) if place.has_tls else None
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(self._connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                RedisConnection, place.host, place.port, ssl=tls
+                RedisConnection, self._place.host, self._place.port, ssl=self._tls
             )
         try:
-            await self._greet(connection, deadline_s)
+            await self._log_in(connection)
+            await self._on_connected()
         except BaseException:
             connection.discard(LookupFailure.UNREACHABLE)
             raise
         return connection
 
-    async def _greet(self, connection: RedisConnection, deadline_s: float) -> None:
-        place = self._place
+    async def _log_in(self, connection: RedisConnection) -> None:
+        # By hand, as these two are said on the very connection that look-ups use.
         commands = []
-        password = place.password or self._options.password
-        if password:
-            words = [place.user, password] if place.user else [password]
+        if self._password:
+            words = [self._place.user, self._password] if self._place.user else [self._password]
             commands.append(pack_command(b"AUTH", *(word.encode() for word in words)))
-        commands.append(pack_command(b"SELECT", b"%d" % place.database))
-        error = error_in(await connection.ask(*commands, deadline_s=deadline_s))
+        commands.append(pack_command(b"SELECT", b"%d" % self._place.database))
+        error = error_in(await connection.ask(*commands, deadline_s=self._connect_s))
         if error:
             raise store_error(error)
-        memory, config = await connection.ask(
-            pack_command(b"INFO", b"memory"), pack_command(b"CONFIG", b"GET", b"append*"), deadline_s=deadline_s
-        )
-        error = error_in([memory])
-        if error:
-            raise store_error(error)
-        # CONFIG is often forbidden on a hosted Redis; then it counts as not syncing, and the journal is what keeps.
-        found = config if isinstance(config, list) else []
-        settings = dict(zip(found[::2], found[1::2], strict=False))
-        self.settings = RedisSettings(
-            _may_evict(memory), settings.get(b"appendonly") == b"yes" and settings.get(b"appendfsync") == b"always"
-        )
-
-
-def _may_evict(info: bytes) -> bool:
-    """Whether Redis drops keys of its own accord when memory runs out. A refusal dropped is a refusal forgotten.
-
-    The ``volatile-`` policies touch only keys with an expiry: those of the retry memory.
-    """
-    if not isinstance(info, bytes):
-        raise StoreError("Redis answered INFO with something else")
-    lines = dict(line.partition(b":")[::2] for line in info.splitlines() if b":" in line)
-    return lines.get(b"maxmemory", b"0") != b"0" and lines.get(b"maxmemory_policy", b"").startswith(b"allkeys")

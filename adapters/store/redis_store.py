@@ -10,26 +10,32 @@
 ==================  =======================================================================================
 
 All look-ups of one turn of the event loop leave in one write: one MGET for their buckets, what is remembered of their
-messages, and behind those the mark, so that it vouches for what was read before it. Changes are one script.
+messages, and behind those the mark, so that it vouches for what was read before it. That path speaks for itself
+(``redis_connection``); everything else goes through redis-py (``redis_client``), changes as one script.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from redis.asyncio import Redis
 
 from adapters.store.bucket import BUCKET_PREFIX, bucket_of, find_in_bucket
-from adapters.store.errors import StoreError, StoreMismatchError
+from adapters.store.errors import StoreError, StoreMismatchError, StoreUnreachableError
 from adapters.store.journal import RefusalJournal
 from adapters.store.mark import FORMAT, Mark
 from adapters.store.memory import StoreMemory
-from adapters.store.redis_connection import RedisConnection, error_in, failure_of, pack_command, store_error
+from adapters.store.redis_client import RedisClient, RedisSettings
+from adapters.store.redis_connection import RedisConnection, error_in, pack_command
+from adapters.store.redis_errors import failure_of
 from adapters.store.redis_link import RedisLink
 from adapters.store.store import (
     Store,
@@ -56,17 +62,9 @@ _LOAD_RECORDS = 1000
 """Per script: Redis serves nobody meanwhile, so it must stay a matter of milliseconds."""
 
 
-class _Script:
-    """Lua that runs inside Redis; sent whole only where Redis does not have it yet."""
+_SCRIPTS = Path(__file__).parent
 
-    def __init__(self, name: str) -> None:
-        self.source = Path(__file__).with_name(name).read_bytes()
-        self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode("ascii")
-
-
-_APPLY = _Script("apply.lua")
-_CREATE_MARK = _Script("create_mark.lua")
-_OUTBOX_REMOVE = _Script("outbox_remove.lua")
+_Hash = dict[bytes, bytes]  # redis-py's types allow for text everywhere; ours never asks it to decode
 
 
 class _Question:
@@ -104,11 +102,26 @@ class RedisStore(Store):
         self._own_fingerprint = fingerprint
         self._options = options
         self._taken_s = b"%d" % (options.taken_days * 86400)
+        tls = (options.tls or ssl.create_default_context()) if place.has_tls else None
+        connect_s = max(options.lookup_deadline_s, 1.0)
         self._links = [
-            RedisLink(f"store-lookups-{number}", place, options, self._connected)
+            RedisLink(
+                f"store-lookups-{number}",
+                place,
+                options.password,
+                tls,
+                connect_s=connect_s,
+                on_connected=self._meet_server,
+            )
             for number in range(options.connections)
         ]
-        self._changes = RedisLink("store-changes", place, options, self._connected)
+        self._client = RedisClient(
+            place, options.password, tls, connect_s=connect_s, deadline_s=options.apply_deadline_s
+        )
+        self._merge = self._client.load_script(_SCRIPTS / "apply.lua")
+        self._make_mark = self._client.load_script(_SCRIPTS / "create_mark.lua")
+        self._take_out = self._client.load_script(_SCRIPTS / "outbox_remove.lua")
+        self._settings: RedisSettings | None = None
         self._turn: list[_Question] = []
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,18 +136,19 @@ class RedisStore(Store):
     def _start_links(self) -> None:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            for link in (*self._links, self._changes):
+            for link in self._links:
                 link.start()
 
     async def close(self) -> None:
         if self._is_closed:
             return
         self._is_closed = True
-        for link in (*self._links, self._changes):
+        for link in self._links:
             await link.close()
         if self._replaying is not None:
             self._replaying.cancel()
             await asyncio.wait([self._replaying])
+        await self._client.close()
         self._flush()
         self._memory.close()
 
@@ -147,7 +161,7 @@ class RedisStore(Store):
             await self.find(1, [])
             detail = "the index answers" + (
                 ""
-                if self._changes.settings is None or self._changes.settings.is_fsyncing
+                if self._settings is None or self._settings.is_fsyncing
                 else "; Redis answers before its disk has a change, so own refusals rest on this machine's journal"
             )
         except StoreMismatchError as error:
@@ -158,9 +172,10 @@ class RedisStore(Store):
             failure, detail = LookupFailure.UNREACHABLE, str(error)
         return StoreHealth(failure, detail, self._memory.revision)
 
-    def _connected(self) -> None:
-        """Before the first question over a new connection: the store may have come back without its latest changes. One
-        that was away at the start gets this machine's refusals when it comes."""
+    async def _meet_server(self) -> None:
+        """Before the first question over a new connection: what sort of server is it, and has the store come back
+        without its latest changes? One that was away at the start gets this machine's refusals when it comes."""
+        self._settings = await self._client.read_settings()
         self._memory.refresh()
         if not self._has_replayed and not self._is_closed and (self._replaying is None or self._replaying.done()):
             self._replaying = asyncio.get_running_loop().create_task(self._try_replay(), name="store-replay")
@@ -254,8 +269,7 @@ class RedisStore(Store):
         error = error_in(replies)
         if error is not None:
             return failure_of(error)
-        settings = self._links[0].settings
-        if settings is not None and settings.may_evict:
+        if self._settings is not None and self._settings.may_evict:
             return LookupFailure.BROKEN
         try:
             return self._memory.judge(_mark_of(replies[-1]), floor)
@@ -381,7 +395,8 @@ class RedisStore(Store):
             buckets.setdefault(bucket_of(record), []).append(record[2:])
         keys += [BUCKET_PREFIX + bucket for bucket in buckets]
         arguments += [b"".join(changes) for changes in buckets.values()]
-        status, *numbers = await self._run(_APPLY, keys, arguments)
+        await self._wait_until_met()
+        status, *numbers = await self._merge(keys, arguments)
         if status != b"ok":
             # The mark read once more lets the memory keep what is wrong.
             failure = self._memory.judge(await self._read_mark(), self._memory.revision)
@@ -396,32 +411,28 @@ class RedisStore(Store):
         if failure is not None:
             raise error_of(failure)
 
-    async def _run(self, script: _Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """What the script returns. Raises ``StoreError``; cancelled, it discards the connection."""
-        words = (b"%d" % len(keys), *keys, *arguments)
-        (reply,) = await self._ask_changes(pack_command(b"EVALSHA", script.digest, *words), may_fail="NOSCRIPT")
-        if error_in([reply]):
-            (reply,) = await self._ask_changes(pack_command(b"EVAL", script.source, *words))
-        return reply
+    async def _wait_until_met(self) -> None:
+        """Nothing is asked of a Redis that look-ups do not reach; one that is just coming back is waited for.
 
-    async def _ask_changes(self, *commands: bytes, may_fail: str = "") -> list[Any]:
+        Raises ``StoreUnreachableError``.
+        """
+        if self._is_closed:
+            raise StoreUnreachableError("the store is closed")
         self._start_links()
-        connection = await self._changes.wait_for_connection(self._options.lookup_deadline_s)
-        replies = await connection.ask(*commands, deadline_s=self._options.apply_deadline_s)
-        error = error_in(replies)
-        if error is not None and not (may_fail and error.startswith(may_fail)):
-            raise store_error(error)
-        return replies
+        await self._links[0].wait_for_connection(self._options.lookup_deadline_s)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Redis]:
+        await self._wait_until_met()
+        async with self._client.asking() as redis:
+            yield redis
 
     # ---- outbox ----
 
     async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]:
-        (ids,) = await self._ask_changes(
-            pack_command(b"ZRANGEBYSCORE", _DUE, b"-inf", b"%d" % until, b"LIMIT", b"0", b"%d" % limit)
-        )
-        if not ids:
-            return []
-        (reports,) = await self._ask_changes(pack_command(b"HMGET", _REPORTS, *ids))
+        async with self._asking() as redis:
+            ids = cast("list[bytes]", await redis.zrangebyscore(_DUE, "-inf", until, start=0, num=limit))
+            reports = cast("list[bytes | None]", await redis.hmget(_REPORTS, ids)) if ids else []
         return [
             _item_of(item_id, report)
             for item_id, report in zip(ids, reports, strict=True)
@@ -429,29 +440,30 @@ class RedisStore(Store):
         ]
 
     async def _remove_from_outbox(self, items: Sequence[OutboxItem]) -> None:
-        arguments = [word for item in items for word in (item.item_id, b"%d" % item.brand)]
-        await self._run(_OUTBOX_REMOVE, [_COUNTS, _DUE, _REPORTS], arguments)
+        await self._wait_until_met()
+        await self._take_out(
+            [_COUNTS, _DUE, _REPORTS], [word for item in items for word in (item.item_id, b"%d" % item.brand)]
+        )
 
     # ---- questions about the whole ----
 
     async def watermarks(self) -> dict[int, int]:
-        (fields,) = await self._ask_changes(pack_command(b"HGETALL", _MARK))
-        return _watermarks_in(_pairs(fields))
+        async with self._asking() as redis:
+            return _watermarks_in(cast("_Hash", await redis.hgetall(_MARK)))
 
     async def stats(self) -> StoreStats:
-        fields, counted, memory = await self._ask_changes(
-            pack_command(b"HGETALL", _MARK), pack_command(b"HGETALL", _COUNTS), pack_command(b"INFO", b"memory")
-        )
-        found = _pairs(fields)
+        async with self._asking() as redis:
+            found = cast("_Hash", await redis.hgetall(_MARK))
+            counted = cast("_Hash", await redis.hgetall(_COUNTS))
+            memory = await redis.info("memory")
         mark = _mark_of([found.get(field) for field in _MARK_FIELDS])
         if mark is None:
             raise error_of(LookupFailure.NOT_INITIALISED)
         counts: dict[tuple[int, str], int] = {}
-        for field, number in _pairs(counted).items():
+        for field, number in counted.items():
             brand, _, what = field.decode("ascii").partition(":")
             counts[int(brand), what] = int(number)
-        lines = dict(line.split(b":", 1) for line in memory.splitlines() if b":" in line)
-        used_bytes = int(lines[b"used_memory"]) - int(lines.get(b"used_memory_startup", b"0"))
+        used_bytes = memory["used_memory"] - memory.get("used_memory_startup", 0)
         return stats_of(counts, _watermarks_in(found), used_bytes, mark)
 
     # ---- for the base ----
@@ -461,12 +473,13 @@ class RedisStore(Store):
         return self._own_fingerprint
 
     async def _read_mark(self) -> Mark | None:
-        (fields,) = await self._ask_changes(pack_command(b"HMGET", _MARK, *_MARK_FIELDS))
-        return _mark_of(fields)
+        async with self._asking() as redis:
+            return _mark_of(cast("list[bytes | None]", await redis.hmget(_MARK, _MARK_FIELDS)))
 
     async def _create_mark(self, mark: Mark) -> Mark:
         words = [b"%d" % mark.format, mark.generation, mark.fingerprint, b"%d" % mark.revision]
-        return _mark_of(await self._run(_CREATE_MARK, [_MARK], words)) or mark
+        await self._wait_until_met()
+        return _mark_of(await self._make_mark([_MARK], words)) or mark
 
 
 def _mark_of(fields: Sequence[bytes | None]) -> Mark | None:
@@ -482,9 +495,5 @@ def _item_of(item_id: bytes, report: bytes) -> OutboxItem:
     return OutboxItem(item_id, brand, due_at, report[_REPORT.size :])
 
 
-def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _watermarks_in(fields: dict[bytes, bytes]) -> dict[int, int]:
+def _watermarks_in(fields: _Hash) -> dict[int, int]:
     return {int(field[len(_WATERMARK) :]): int(at) for field, at in fields.items() if field.startswith(_WATERMARK)}
