@@ -130,9 +130,10 @@ class LmdbStore(Store):
 
     async def health(self) -> StoreHealth:
         failure: LookupFailure | None
+        floor = self._memory.revision
         try:
             with self._env.begin() as txn:
-                failure = self._check(txn)
+                failure = self._check(txn, floor)
         except (lmdb.Error, StoreError):
             failure = LookupFailure.BROKEN
         return StoreHealth(
@@ -152,13 +153,14 @@ class LmdbStore(Store):
         if self._is_closed:
             done(LookupFailure.UNREACHABLE)
             return
+        floor = self._memory.revision
         try:
             txn = self._env.begin(self._consents)
             try:
                 failure = None
                 # What _check found holds as long as the transaction id stands.
                 if txn.id() != self._read_under or time.monotonic() >= self._check_at:
-                    failure = self._check(txn)
+                    failure = self._check(txn, floor)
                 if failure is not None:
                     answer = failure
                 else:
@@ -174,13 +176,17 @@ class LmdbStore(Store):
             answer = LookupFailure.BROKEN
         done(answer)
 
-    def _check(self, txn: Transaction[bytes]) -> LookupFailure | None:
-        """Whether the state that ``txn`` shows may be used; what is read here holds for its transaction id."""
+    def _check(self, txn: Transaction[bytes], floor: int) -> LookupFailure | None:
+        """Whether the state that ``txn`` shows may be used; what is read here holds for its transaction id.
+
+        ``floor``: the revision known *before* ``txn`` began. One learnt since, from the writer's thread or from another
+        process, may lie beyond what ``txn`` can see, and that is no roll-back.
+        """
         self._read_under = -1
         self._watermarks.clear()
         self._check_at = time.monotonic() + _CHECK_EVERY_S
         mark = unpack_mark(txn.get(_MARK, b"", self._meta))
-        failure = LookupFailure.FOREIGN if self._is_file_replaced() else self._memory.judge(mark, self._memory.revision)
+        failure = LookupFailure.FOREIGN if self._is_file_replaced() else self._memory.judge(mark, floor)
         if failure is None and mark is not None:
             self._has_taken = txn.stat(self._taken)["entries"] > 0
             self._revision = mark.revision
@@ -413,10 +419,11 @@ class LmdbStore(Store):
     @contextmanager
     def _changing(self) -> Iterator[tuple[Transaction[bytes], Mark]]:
         """A write transaction on a store whose mark was found right."""
+        floor = self._memory.revision
         try:
             with self._env.begin(write=True) as txn:
                 mark = unpack_mark(txn.get(_MARK, b"", self._meta))
-                failure = self._memory.judge(mark, self._memory.revision)
+                failure = self._memory.judge(mark, floor)
                 if self._is_file_replaced():
                     failure = LookupFailure.FOREIGN
                 if failure is not None or mark is None:

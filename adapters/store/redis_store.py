@@ -58,6 +58,9 @@ _REPORT = struct.Struct(">IQ")
 _KEYS_A_REQUEST = 4096
 """Upper bound of the keys in one MGET, so that a reply stays a few megabytes."""
 
+_CONNECT_S = 1.0
+"""At least so long may connecting take, however short the time for a look-up is."""
+
 _LOAD_RECORDS = 1000
 """Per script: Redis serves nobody meanwhile, so it must stay a matter of milliseconds."""
 
@@ -103,7 +106,7 @@ class RedisStore(Store):
         self._options = options
         self._taken_s = b"%d" % (options.taken_days * 86400)
         tls = (options.tls or ssl.create_default_context()) if place.has_tls else None
-        connect_s = max(options.lookup_deadline_s, 1.0)
+        self._connect_s = connect_s = max(options.lookup_deadline_s, _CONNECT_S)
         self._links = [
             RedisLink(
                 f"store-lookups-{number}",
@@ -157,7 +160,7 @@ class RedisStore(Store):
         self._start_links()
         failure: LookupFailure | None = None
         try:
-            await self._links[0].wait_for_connection(self._options.lookup_deadline_s)
+            await self._links[0].wait_for_connection(self._connect_s)
             await self.find(1, [])
             detail = "the index answers" + (
                 ""
@@ -399,7 +402,8 @@ class RedisStore(Store):
         status, *numbers = await self._merge(keys, arguments)
         if status != b"ok":
             # The mark read once more lets the memory keep what is wrong.
-            failure = self._memory.judge(await self._read_mark(), self._memory.revision)
+            floor = self._memory.revision
+            failure = self._memory.judge(await self._read_mark(), floor)
             raise error_of(failure or LookupFailure(status.decode("ascii")))
         changed, revision = numbers
         self._memory.judge(Mark(FORMAT, generation, self._own_fingerprint, revision), revision)
@@ -407,7 +411,8 @@ class RedisStore(Store):
 
     async def _meet(self) -> None:
         """First contact: the mark that is there becomes the one this machine knows."""
-        failure = self._memory.judge(await self._read_mark(), self._memory.revision)
+        floor = self._memory.revision
+        failure = self._memory.judge(await self._read_mark(), floor)
         if failure is not None:
             raise error_of(failure)
 
@@ -419,7 +424,7 @@ class RedisStore(Store):
         if self._is_closed:
             raise StoreUnreachableError("the store is closed")
         self._start_links()
-        await self._links[0].wait_for_connection(self._options.lookup_deadline_s)
+        await self._links[0].wait_for_connection(self._connect_s)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[Redis]:

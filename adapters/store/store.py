@@ -45,7 +45,7 @@ class StoreOptions:
     ``taken_days``: how long is remembered who already has a message (design D2).
     ``journal_days``: how long own refusals are kept on this machine beside the store.
     ``lookup_deadline_s`` and ``apply_deadline_s``: Redis only; a connection that is late is discarded.
-    ``connections``: Redis only, for look-ups; changes have one more.
+    ``connections``: Redis only, for look-ups; changes and the rest have up to four more, made when needed.
     ``max_outstanding_bytes``: Redis only, requests sent and unanswered on one connection; above it look-ups fail at
     once instead of filling memory.
     ``password``: Redis only, used where the URL has none.
@@ -96,10 +96,11 @@ class Store(ABC):
 
         Raises ``StoreMismatchError`` where this machine knew another store or a later state: emptied is not new.
         """
+        floor = self._memory.revision
         mark = await self._read_mark()
         if mark is None and self._memory.generation is None:
             mark = await self._create_mark(self._new_mark())
-        failure = self._memory.judge(mark, self._memory.revision)
+        failure = self._memory.judge(mark, floor)
         if failure is not None:
             raise error_of(failure)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -222,8 +221,24 @@ async def test_a_wrong_user_is_told_without_the_password(
     assert health.failure is LookupFailure.UNREACHABLE
     assert "WRONGPASS" in health.detail
     assert "horse" not in health.detail
-    with contextlib.suppress(StoreError):
+    with pytest.raises(StoreUnreachableError) as refused:
         await store.initialise()
+    assert "horse" not in str(refused.value)
+
+
+async def test_a_short_time_for_look_ups_leaves_time_to_connect(
+    redis_server: RedisServer, open_test_store: Callable[..., Store]
+) -> None:
+    """Commands that ask one thing right after connecting are served with the shortest ``lookup_timeout`` too."""
+    proxy = SlowProxy(redis_server.port)
+    proxy.delay_s = 0.03
+    async with proxy.listening() as url:
+        store = open_test_store(url, lookup_deadline_s=0.01)
+        assert (await store.start()).failure is LookupFailure.TIMED_OUT
+        await store.initialise()
+        await store.apply(BRAND, [CHANGE])
+        assert (await store.stats()).recipients == {BRAND: 1}
+        await store.close()
 
 
 async def test_a_closed_store_takes_no_change(redis_store: Store, redis_server: RedisServer) -> None:

@@ -139,26 +139,21 @@ def test_an_unknown_authority_is_refused(tls_redis: TlsRedis, tmp_path: Path, pl
     assert not any(word in counted for word in (b"cmdstat_auth", b"cmdstat_ping", b"cmdstat_select"))
 
 
-def test_the_systems_authorities_do_not_know_ours(
-    tls_redis: TlsRedis, tmp_path: Path, play: Callable[[Any], Any]
-) -> None:
+async def test_the_systems_authorities_do_not_know_ours(tls_redis: TlsRedis, tmp_path: Path) -> None:
     """Without a context the server is verified against the system's authorities, not left unverified."""
-    assert play(health_of(tls_redis.url("localhost"), tmp_path)).failure is LookupFailure.UNREACHABLE
+    assert (await health_of(tls_redis.url("localhost"), tmp_path)).failure is LookupFailure.UNREACHABLE
 
 
-def test_another_name_than_the_certificates_is_refused(
-    tls_redis: TlsRedis, tmp_path: Path, play: Callable[[Any], Any]
-) -> None:
+async def test_another_name_than_the_certificates_is_refused(tls_redis: TlsRedis, tmp_path: Path) -> None:
     """The right authority does not make every server of it the right one."""
-    health = play(health_of(tls_redis.url("127.0.0.1"), tmp_path, tls=trusting(tls_redis.authority.certificate)))
+    tls = trusting(tls_redis.authority.certificate)
+    health = await health_of(tls_redis.url("127.0.0.1"), tmp_path, tls=tls)
     assert health.failure is LookupFailure.UNREACHABLE
     assert "CERTIFICATE_VERIFY_FAILED" in health.detail
 
 
-def test_a_server_without_tls_is_no_redis_over_tls(
-    tls_redis: TlsRedis, tmp_path: Path, play: Callable[[Any], Any]
-) -> None:
+async def test_a_server_without_tls_is_no_redis_over_tls(tls_redis: TlsRedis, tmp_path: Path) -> None:
     """``rediss://`` to the plain port fails; nothing falls back to clear text."""
-    plain = f"rediss://localhost:{tls_redis.server.port}/0"
-    health = play(health_of(plain, tmp_path, tls=trusting(tls_redis.authority.certificate)))
+    tls = trusting(tls_redis.authority.certificate)
+    health = await health_of(f"rediss://localhost:{tls_redis.server.port}/0", tmp_path, tls=tls)
     assert health.failure is LookupFailure.UNREACHABLE
