@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.store import Store, StoreError, open_store
+from adapters.store.mark import FORMAT, Mark
 from adapters.store.store import StoreOptions
 from filters.consent import Change, Consent, unpack
 from filters.exchange import Lookup
@@ -204,3 +206,35 @@ async def test_a_record_stays_within_forty_bytes(lmdb_store: Store) -> None:
     for _ in range(60):
         await lmdb_store.load(BRAND, sorted(chance.randbytes(10) + entry for _ in range(500)))
     assert (await lmdb_store.stats()).used_bytes / 330_000 < 42
+
+
+class LateNews:
+    """An environment; between the snapshot of each transaction and its use somebody learns of later changes."""
+
+    def __init__(self, env: Any, learn: Callable[[], object]) -> None:
+        self._env = env
+        self._learn = learn
+
+    def begin(self, *arguments: Any, **options: Any) -> Any:
+        transaction = self._env.begin(*arguments, **options)
+        self._learn()
+        return transaction
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+
+async def test_a_change_learnt_behind_a_look_ups_back_is_no_roll_back(lmdb_store: Store) -> None:
+    """The writer's thread or another process commits after the snapshot was taken and before it was judged. Taken for
+    a roll-back, that would stop all commercial mail until an operator came."""
+    store: Any = lmdb_store
+    memory = store._memory  # the moment in between cannot be met from outside
+    generation = memory.generation
+    assert generation is not None
+    env = store._env
+    revision = memory.revision
+    store._env = LateNews(env, lambda: memory.judge(Mark(FORMAT, generation, b"test-fp1", revision + 1), revision))
+    assert (await store.find(BRAND, [])).revision == revision
+    store._env = env
+    with pytest.raises(StoreError):
+        await store.find(BRAND, [])  # while a question asked after the news must be answered with it
