@@ -151,12 +151,16 @@ class Supervisor:
     async def _start_worker(self, slot: int, generation: int) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         descriptors = {key: bound[slot].fileno() for (key, _, _), bound in self._sockets.items() if slot < len(bound)}
-        process = await asyncio.create_subprocess_exec(
-            *self._worker_command,
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=[*descriptors.values(), theirs.fileno()],
-            env=os.environ | self.plan.environment,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._worker_command,
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=[*descriptors.values(), theirs.fileno()],
+                env=os.environ | self.plan.environment,
+            )
+        except OSError:
+            sockets.close((ours, theirs))
+            raise
         theirs_number = theirs.fileno()
         theirs.close()
         worker = WorkerProcess(slot, generation, process, time.monotonic())
@@ -241,13 +245,16 @@ class Supervisor:
             old, old_plan = list(self.workers), self.plan
             self.plan = plan
             self.generation += 1
-            new = [await self._start_worker(slot, self.generation) for slot in range(plan.workers)]
+            new: list[WorkerProcess] = []
             try:
+                for slot in range(plan.workers):
+                    new.append(await self._start_worker(slot, self.generation))  # noqa: PERF401 - some may start
                 async with asyncio.timeout(_START_DEADLINE_S):
                     await asyncio.gather(*(worker.up.wait() for worker in new))
-            except TimeoutError:
+            except OSError:  # no process to be had, or too late (TimeoutError is one): told below
                 pass
-            if any(worker.process.returncode is not None or not worker.reported_at for worker in new):
+            are_up = [worker.process.returncode is None and worker.reported_at for worker in new]
+            if len(new) < plan.workers or not all(are_up):
                 self.generation += 1
                 for worker in old:
                     worker.generation = self.generation

@@ -153,6 +153,7 @@ async def test_an_index_that_cannot_be_asked_defers_commercial_mail(
     world.index.failure = failure
     sent = world.send(mail(), [AYSE, BORA])
     assert codes(sent) == [451, 451]
+    assert sent.reply.overall.text.startswith("LOOKUP_FAILED")
     assert reached(world) == []
     assert world.records[0]["index"]["failure"] == failure
 
@@ -292,6 +293,16 @@ async def test_commercial_mail_without_kept_evidence_is_no_success_and_no_duplic
     assert again.reply.overall.code == 250
     assert reached(world) == [AYSE]
     assert world.records[0]["recipients"][0]["reason"] == "ALREADY_TAKEN"
+
+
+@pytest.mark.parametrize("manner", [Manner.TWICE, Manner.TELLS_AND_RAISES])
+async def test_a_log_that_breaks_its_word_after_keeping_the_record_changes_nothing(
+    world: PipelineWorld, manner: Manner
+) -> None:
+    """The first word counts: the message is a success, and no retry is expected of it."""
+    world.evidence.manner = always(manner)
+    assert codes(world.send(mail(), [AYSE])) == [250]
+    assert world.retries == []
 
 
 async def test_while_evidence_cannot_be_kept_nothing_commercial_leaves(world: PipelineWorld) -> None:

@@ -121,6 +121,49 @@ async def test_a_killed_worker_is_replaced_and_no_connection_is_reset(start) -> 
     assert gate.gone == [first]
 
 
+async def test_a_slot_whose_worker_cannot_be_started_is_tried_until_it_can(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """No process to be had at the moment (memory, descriptors): connections wait in the backlog meanwhile."""
+    monkeypatch.setattr("gateway.supervisor._RESTART_PAUSES_S", (0.01, 0.05))
+    gate = await start(ToyPlan())
+    first, _ = await gate.ask()
+    working, gate.supervisor._worker_command = gate.supervisor._worker_command, ["/nonexistent/worker"]
+    os.kill(first, signal.SIGKILL)
+    await gate.until(lambda: not gate.supervisor.workers)
+    waiting = asyncio.create_task(gate.ask())
+    await asyncio.sleep(0.2)
+    gate.supervisor._worker_command = working
+    assert (await waiting)[0] != first
+
+
+async def test_a_generation_that_cannot_be_started_leaves_the_old_one_in_charge(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """The old workers go on, and are still replaced when they fall."""
+    monkeypatch.setattr("gateway.supervisor._RESTART_PAUSES_S", (0.01, 0.05))
+    gate = await start(ToyPlan())
+    first, _ = await gate.ask()
+    gate.next_plan = ToyPlan(text="two")
+    working, gate.supervisor._worker_command = gate.supervisor._worker_command, ["/nonexistent/worker"]
+    await gate.supervisor.reload()
+    assert gate.supervisor.last_reload_problem == "the new workers did not come up"
+    gate.supervisor._worker_command = working
+    assert await gate.ask() == (first, "one")
+    os.kill(first, signal.SIGKILL)
+    assert (await gate.ask())[1] == "one"
+
+
+async def test_a_file_that_cannot_be_read_at_a_reload_changes_nothing(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Neither a missing file nor one without permission ends anything."""
+    gate = await start(ToyPlan())
+    before = await gate.ask()
+
+    def fail() -> ToyPlan:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(gate.supervisor, "_load_plan", fail)
+    await gate.supervisor.reload()
+    assert "Permission denied" in gate.supervisor.last_reload_problem
+    assert await gate.ask() == before
+
+
 async def test_a_reload_with_problems_changes_nothing(start) -> None:  # type: ignore[no-untyped-def]
     """The problems are kept for the status page and the old workers go on."""
     gate = await start(ToyPlan())
