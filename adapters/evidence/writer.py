@@ -60,6 +60,8 @@ _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 class WriterSettings:
     """``sign_every_records`` bounds the size of a proof, ``sign_every_s`` what an unsigned tail can hide.
 
+    ``pace_s`` is the least time from one trip to the disk to the next. A trip costs about as much as a message,
+    whatever it carries: on a fast disk nearly every record would have one of its own. A lone record does not wait.
     ``max_pending_bytes`` bounds what waits for the disk; ``min_free_bytes`` must be free before writing starts again
     after an error, so that a disk at its brim does not make the gateway flap.
     """
@@ -70,6 +72,7 @@ class WriterSettings:
     segment_s: float = 3600.0
     max_pending_bytes: int = 64 * 1024 * 1024
     max_batch_bytes: int = 4 * 1024 * 1024
+    pace_s: float = 0.002
     retry_s: float = 2.0
     min_free_bytes: int = 64 * 1024 * 1024
 
@@ -130,6 +133,7 @@ class EvidenceWriter:
         self._sending_done: list[Done] = []
         self._is_in_flight = False
         self._is_scheduled = False
+        self._submitted_at = 0.0
         self._is_closing = False
         self._wants_head = False
         self._wants_close = False
@@ -218,9 +222,7 @@ class EvidenceWriter:
         self._pending_done.append(done)
         self._pending_bytes += len(record)
         if not self._is_in_flight and not self._is_scheduled:
-            # Not at once: what else comes in this turn of the loop shares the trip.
-            self._is_scheduled = True
-            self._loop.call_soon(self._submit)
+            self._schedule()
 
     def status(self) -> dict[str, object]:
         """For the status page."""
@@ -235,6 +237,15 @@ class EvidenceWriter:
         }
 
     # -- batches, in the loop -----------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        """Not at once: what else comes in this turn of the loop, or before its time, shares the trip."""
+        self._is_scheduled = True
+        wait_s = self._submitted_at + self._settings.pace_s - time.monotonic()
+        if wait_s > 0:
+            self._loop.call_later(wait_s, self._submit)
+        else:
+            self._loop.call_soon(self._submit)
 
     def _submit(self) -> None:
         self._is_scheduled = False
@@ -270,6 +281,7 @@ class EvidenceWriter:
         self._next_unsigned = unsigned
         self._sending_done = dones
         self._is_in_flight = True
+        self._submitted_at = time.monotonic()
         rotates = closes and not self._wants_close
         self._next_opening = self._open_next(self._next) if rotates else None
         if closes:
@@ -336,8 +348,11 @@ class EvidenceWriter:
             self._lose(problem)
         elif self._next_opening is not None:
             self._take_up(self._next_opening[1])
-        if self._pending or self._wants_close:
-            self._submit()  # before the callbacks: the disk works while they run
+        # Before the callbacks: the disk works while they run.
+        if self._wants_close:
+            self._submit()
+        elif self._pending and not self._is_scheduled:
+            self._schedule()
         if self.observe_commit is not None:
             self._safely(self.observe_commit, seconds, len(dones))
         self._answer(dones, True)

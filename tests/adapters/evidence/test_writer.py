@@ -73,6 +73,28 @@ async def test_records_of_one_turn_share_one_trip_to_the_disk(make_writer, evide
     await writer.close()
 
 
+async def test_trips_keep_their_distance_and_a_lone_record_does_not_wait(make_writer, evidence, kit):
+    """What comes within the pace of the last trip shares the next one; what comes later goes at once."""
+    writer = make_writer(pace_s=0.5)
+    writer.start()
+    loop = asyncio.get_running_loop()
+    batches = []
+    writer.observe_commit = lambda _seconds, count: batches.append(count)
+    begun_at = loop.time()
+    assert await kit.append(writer, kit.make_record(1)) == [True]
+    first_s = loop.time() - begun_at
+    later = []
+    for number in range(2, 6):
+        later.append(asyncio.ensure_future(kit.append(writer, kit.make_record(number))))
+        await asyncio.sleep(0.01)
+    assert await asyncio.gather(*later) == [[True]] * 4
+    assert batches == [1, 4]
+    assert first_s < 0.4
+    assert loop.time() - begun_at > 0.49
+    assert records_in(evidence) == [kit.make_record(number) for number in range(1, 6)]
+    await writer.close()
+
+
 async def test_done_is_called_once_in_the_loop_even_if_another_callback_fails(make_writer, kit):
     """A fault in one caller's callback does not leave the others of its batch without an answer."""
     writer = make_writer()
