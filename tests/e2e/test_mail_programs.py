@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.arrived_mail import attachments, breaches, is_untouched
-from tests.support.gateway_process import LOGIN, NEWS, SENDER, GatewayProcess, consent_rows, render_csv
+from tests.support.gateway_process import LOGIN, NEWS, NEWS_SENDER, SENDER, GatewayProcess, consent_rows, render_csv
 
 CLIENTS = Path(__file__).parent / "clients"
 LOGO = bytes(range(256)) * 40
@@ -74,15 +74,23 @@ def test_smtplib_hears_why_nobody_was_left(gateway: GatewayProcess) -> None:
     assert refused.value.smtp_error.startswith(b"5.7.1 REFUSED")  # type: ignore[union-attr]
 
 
-def test_smtplib_hears_of_each_recipient_at_rcpt_where_the_class_is_fixed(gateway: GatewayProcess) -> None:
-    """A port of its own for marketing: 550 for him who did not consent, and his address in the library's answer."""
-    wanted, unwanted = gateway.consenting(), gateway.stranger()
-    with gateway.connect("marketing") as client:
-        refused = client.sendmail(SENDER, [wanted, unwanted], NEWS)
-    assert [(code, text[:16]) for code, text in refused.values()] == [(550, b"5.7.1 NO_CONSENT")]
-    assert list(refused) == [unwanted]
+@pytest.mark.parametrize(("listener", "sender"), [("marketing", SENDER), ("smtp", NEWS_SENDER)], ids=["port", "sender"])
+def test_smtplib_hears_of_each_recipient_at_rcpt_where_the_class_is_fixed(
+    gateway: GatewayProcess, listener: str, sender: str
+) -> None:
+    """By port or by sender: 550 for those who may not have it, each in the library's answer and in the evidence."""
+    wanted, stranger, refusing = gateway.consenting(), gateway.stranger(), gateway.refusing()
+    with gateway.connect(listener) as client:
+        refused = client.sendmail(sender, [wanted, stranger, refusing], NEWS)
+    assert {who: (code, text.split()[1]) for who, (code, text) in refused.items()} == {
+        stranger: (550, b"NO_CONSENT:"),
+        refusing: (550, b"REFUSED:"),
+    }
     assert breaches(gateway.sink.only_message(wanted), NEWS) == []
-    assert gateway.sink.messages(unwanted) == []
+    assert gateway.sink.messages(stranger) == []
+    found = gateway.izinkapi("evidence", "find", "--recipient", stranger, "--json")
+    (record,) = json.loads(found.stdout)["records"]
+    assert [entry["reason"] for entry in record["record"]["recipients"]] == ["NO_CONSENT"]
 
 
 def test_lmtp_answers_for_each_recipient(gateway: GatewayProcess) -> None:

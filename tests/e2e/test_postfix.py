@@ -12,6 +12,7 @@ from tests.support.arrived_mail import breaches
 from tests.support.gateway_process import (
     LOGIN,
     NEWS,
+    NEWS_SENDER,
     ORDER,
     SENDER,
     Delivered,
@@ -21,8 +22,6 @@ from tests.support.gateway_process import (
     wait_until,
 )
 from tests.support.postfix_server import PostfixServer, may_run
-
-NEWS_SENDER = "bulten@shop.example"
 
 
 def relaying_through(gateway: GatewayProcess) -> PostfixServer:
