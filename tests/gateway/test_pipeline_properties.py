@@ -204,6 +204,39 @@ def test_every_message_whatever_the_ports_do(data: st.DataObject, letter: Letter
     world.close()
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_messages_that_are_under_way_together_do_not_touch_each_other(data: st.DataObject) -> None:
+    """Answers of ports come in any order: each message gets its own answer, each person the link in his own copy."""
+    draw = data.draw
+    world = PipelineWorld()
+    finish(world.load())
+    for wire in PEOPLE:
+        for will in draw(SOME_WILLS):
+            finish(world.consent(wire, kind=will[0], status=will[1]))
+    world.upstream.manner = world.index.lookups = world.evidence.manner = lambda: draw(AT_ONCE_OR_LATE)
+    under_way: list[tuple[tuple[bytes, ...], Sent]] = []
+    for number in range(draw(st.integers(2, 6))):
+        wires = tuple(draw(st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=5, unique=True)))
+        under_way.append((wires, world.send(mail(COMMERCIAL, number=number), wires)))
+        for _ in range(draw(st.integers(0, 4))):
+            if world.agenda.owed:
+                world.agenda.deliver(draw(st.integers(0, 30)))
+    world.agenda.deliver_all(lambda owed: draw(st.integers(0, owed - 1)))
+
+    for number, (wires, sent) in enumerate(under_way):
+        has = {wire for wire, message_id in world.upstream.taken if message_id == b"<%d@magaza.example>" % number}
+        assert [reply.is_success for reply in sent.reply.per_recipient] == [wire in has for wire in wires]
+    for _, _, outgoing in world.upstream.given:
+        (recipient,) = outgoing.recipients
+        (grant,) = world.grants(outgoing.content)
+        assert grant is not None
+        assert grant.address == recipient.address.key
+    assert len(world.records) == len(world.observed) == len(under_way)
+    assert max(world.upstream.taken.values(), default=1) == 1
+    world.close()
+
+
 def check(attempt: Attempt) -> None:
     check_answer(attempt)
     if attempt.is_commercial:
