@@ -32,6 +32,7 @@ from adapters.smtp.settings import TlsMode as UpstreamTls
 from adapters.store import Store, StoreOptions
 from adapters.store import open_store as open_store_at
 from filters.brand import Brand
+from filters.business_days import HolidayCalendar
 from filters.classify import TagField, TagHeaders
 from filters.consent_key import ConsentKeys
 from filters.exchange import UpstreamCapabilities
@@ -62,7 +63,7 @@ from gateway.opt_out.logo import load_logo
 from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
-from gateway.refusals import Refusals
+from gateway.refusals import RefusalReports, Refusals
 from gateway.secrets import InstallationSecrets, load_or_create_secrets
 from gateway.smtp.listener import MailListener
 from gateway.smtp.memory_budget import MemoryBudget
@@ -100,6 +101,11 @@ def open_store(configuration: Configuration) -> Store:
     return _open_store(configuration, consent_keys(configuration))
 
 
+def refusal_reports(configuration: Configuration) -> RefusalReports:
+    """Makes reports to the registry for refusals that an operator enters."""
+    return RefusalReports(*_sealing(configuration, load_or_create_secrets(configuration)))
+
+
 def open_evidence_reader(configuration: Configuration) -> EvidenceReader:
     """Finds, verifies and exports what was kept."""
     from adapters.evidence.search import EvidenceReader  # brings a query engine, which workers never need
@@ -120,6 +126,14 @@ def seal_evidence(configuration: Configuration, step: Callable[[str, int], None]
     key_file = load_or_create_secrets(configuration).evidence_key_file
     settings = configuration.evidence
     return seal(settings.directory, load_signer(key_file), settings.retention_years, time.time(), step)
+
+
+def _sealing(configuration: Configuration, kept: InstallationSecrets) -> tuple[ReportSeal, HolidayCalendar]:
+    calendar = configuration.calendar
+    return (
+        ReportSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current),
+        load_holidays(calendar.holidays_file, half_days_count=calendar.half_days_count),
+    )
 
 
 def _open_store(configuration: Configuration, keys: ConsentKeys) -> Store:
@@ -296,8 +310,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     recorder = Refusals(
         store,
         evidence,
-        ReportSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current),
-        load_holidays(configuration.calendar.holidays_file, half_days_count=configuration.calendar.half_days_count),
+        *_sealing(configuration, kept),
         observer,
     )
     doors += _refusal_doors(order, recorder, tokens, keys, observer)

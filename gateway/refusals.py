@@ -28,7 +28,7 @@ from filters.consent import RECIPIENT_TYPES, Change, Consent
 from filters.evidence import RecordKind, encode_event
 from filters.exchange import OutboxItem, Refusal
 from filters.refusal_report import NONCE_BYTES, RefusalReport, ReportSeal
-from filters.vocabulary import Status
+from filters.vocabulary import RecipientType, Status
 from gateway.ports import ConsentWriter, EvidenceLog
 
 _EVIDENCE_TIMEOUT_S = 5.0
@@ -42,6 +42,27 @@ class RefusalObserver(Protocol):
 
     def refusal_failed(self, refusal: Refusal) -> None:
         """It is not known to be durable and was not confirmed."""
+
+
+class RefusalReports:
+    """Makes the report that tells the registry of a refusal, sealed, with its deadline, for the outbox."""
+
+    def __init__(self, seal: ReportSeal, calendar: HolidayCalendar) -> None:
+        self._seal = seal
+        self._calendar = calendar
+
+    def make(self, refusal: Refusal, recipient_type: RecipientType) -> OutboxItem:
+        report = RefusalReport(
+            refusal.brand,
+            refusal.channel,
+            recipient_type,
+            refusal.address.decode("utf-8", "replace"),
+            refusal.key,
+            refusal.received_at,
+            refusal.source,
+        )
+        sealed = self._seal.seal(report, os.urandom(NONCE_BYTES))
+        return OutboxItem(report.item_id, refusal.brand, self._calendar.due_at(refusal.received_at), sealed)
 
 
 class Refusals:
@@ -60,8 +81,7 @@ class Refusals:
         self._clock = clock
         self._writer = writer
         self._evidence = evidence
-        self._seal = seal
-        self._calendar = calendar
+        self._reports = RefusalReports(seal, calendar)
         self._observer = observer
 
     async def record(self, refusal: Refusal) -> None:
@@ -70,21 +90,8 @@ class Refusals:
         # permit on the record that was left untouched.
         types = RECIPIENT_TYPES if refusal.recipient_type is None else (refusal.recipient_type,)
         consent = Consent(Status.REJECTED, refusal.received_at, refusal.source, own=True)
-        due_at = self._calendar.due_at(refusal.received_at)
         changes = [Change(refusal.key, refusal.channel, recipient_type, consent) for recipient_type in types]
-        outbox = []
-        for recipient_type in types:
-            report = RefusalReport(
-                refusal.brand,
-                refusal.channel,
-                recipient_type,
-                refusal.address.decode("utf-8", "replace"),
-                refusal.key,
-                refusal.received_at,
-                refusal.source,
-            )
-            sealed = self._seal.seal(report, os.urandom(NONCE_BYTES))
-            outbox.append(OutboxItem(report.item_id, refusal.brand, due_at, sealed))
+        outbox = [self._reports.make(refusal, recipient_type) for recipient_type in types]
         try:
             applied = await self._writer.apply(refusal.brand, changes, outbox=outbox)
         except BaseException:
@@ -104,7 +111,7 @@ class Refusals:
                 "types": types,
                 "source": refusal.source,
                 "address_known": bool(refusal.address),
-                "due_at": due_at,
+                "due_at": outbox[0].due_at,
                 "reports": [item.item_id.hex() for item in outbox],
                 "revision": applied.revision,
             },

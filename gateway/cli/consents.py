@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, Self, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -28,7 +28,7 @@ from gateway.configuration.settings import Configuration
 from gateway.consents.csv_file import CsvFileError
 from gateway.consents.importer import BadRow, ImportReport, import_files
 from gateway.consents.ports import ConsentStore
-from gateway.consents.record import Shown, set_consent, show
+from gateway.consents.record import Set, Shown, set_consent, show
 from gateway.consents.words import (
     CHANNEL_WORDS,
     RECIPIENT_TYPE_WORDS,
@@ -39,6 +39,9 @@ from gateway.consents.words import (
     registry_word,
     render_time,
 )
+
+if TYPE_CHECKING:
+    from gateway.refusals import RefusalReports
 
 _SHOWN_BAD_ROWS = 20
 _OLD_EXPORT_S = 7 * 86400
@@ -64,6 +67,8 @@ class _Wiring(Protocol):
     def open_store(self, configuration: Configuration) -> ConsentStore: ...
 
     def consent_keys(self, configuration: Configuration) -> ConsentKeys: ...
+
+    def refusal_reports(self, configuration: Configuration) -> RefusalReports: ...
 
 
 def _wiring() -> _Wiring:
@@ -340,9 +345,13 @@ def set_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put one record into the index, unless it holds a later will. Nothing is reported to the registry by this.
+    """Put one record into the index, unless it holds a later will.
 
-    Exit code 1 where a later will stands.
+    A refusal with a source of the brand's own (HS_…) reached us before the registry: it is in force at once on all
+    workers, and its report to the registry is put on the list, due at the end of the third business day after its
+    date. Nothing else is reported: approvals the brand has to bring to the registry by itself, and what the registry
+    recorded (IYS_…) it knows. Not for copying the registry's export: that is `import`. Exit code 1 where a later will
+    stands.
     """
     now = int(time.time())
     try:
@@ -356,17 +365,22 @@ def set_(
     except ValueError as error:
         _fail(str(error))
 
-    async def work(_: Configuration, store: ConsentStore, keys: ConsentKeys) -> tuple[int, Shown]:
-        applied = await set_consent(store, keys, brand, recipient, *values, now)
-        return applied.changed, await show(store, keys, brand, recipient)
+    async def work(configuration: Configuration, store: ConsentStore, keys: ConsentKeys) -> tuple[Set, Shown]:
+        reports = _wiring().refusal_reports(configuration)
+        done = await set_consent(store, keys, reports, brand, recipient, *values, now)
+        return done, await show(store, keys, brand, recipient)
 
-    changed, shown = _run(config, brand, work)
+    (changed, due_at), shown = _run(config, brand, work)
     if as_json:
-        _print_json({"changed": bool(changed), **shown.as_json()})
+        due = None if due_at is None else render_time(due_at)
+        _print_json({"changed": changed, "report_due": due, **shown.as_json()})
     else:
         _print_shown(shown, brand)
+        console = Console(soft_wrap=True, highlight=False)
         if not changed:
-            Console(highlight=False).print(Text("Nothing changed: the index holds this or a later will."))
+            console.print(Text("Nothing changed: the index holds this or a later will."))
+        if due_at is not None:
+            console.print(Text(f"To be reported to the registry by {render_time(due_at)} (UTC+3)."))
     raise typer.Exit(0 if changed else _INCOMPLETE)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filters.address import AddressError, parse_email
 from filters.consent import Change, Consent, State, unpack
 from filters.consent_key import ConsentKeys
-from filters.exchange import Applied
+from filters.exchange import Refusal
 from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.consents.ports import ConsentStore
 from gateway.consents.words import FIRST_CONSENT_AT, render_time
+
+if TYPE_CHECKING:
+    from gateway.refusals import RefusalReports
 
 
 class Shown(NamedTuple):
@@ -59,9 +62,18 @@ async def show(store: ConsentStore, keys: ConsentKeys, brand: int, recipient: st
     return Shown(unpack(value) if value else {}, found.watermark_at, found.revision)
 
 
+class Set(NamedTuple):
+    """What became of a record set by hand. ``changed`` is False where the index already held it or a later will;
+    ``report_due_at`` None where there is nothing to tell the registry."""
+
+    changed: bool
+    report_due_at: int | None
+
+
 async def set_consent(
     store: ConsentStore,
     keys: ConsentKeys,
+    reports: RefusalReports,
     brand: int,
     recipient: str,
     channel: Channel,
@@ -70,11 +82,13 @@ async def set_consent(
     source: str,
     consent_at: int,
     now: int,
-) -> Applied:
-    """Merge one record; ``changed`` is 0 where the index already holds a later will.
+) -> Set:
+    """Merge one record.
 
-    A refusal that came to the brand itself (``HS_…``) counts as our own until the registry shows it: it is kept in
-    the refusal journal too. Raises ``ValueError`` and ``OSError`` as ``show``.
+    A refusal that came to the brand itself (``HS_…``) is the same as one taken by our own pages (design D8): it counts
+    as ours until the registry shows it, is kept in the refusal journal too, and its report is put into the outbox in
+    the same transaction. That a later will stands does not spare the report: the brand has to pass on every refusal
+    it receives (Law 6563, 8/3), and the registry knows dates too. Raises ``ValueError`` and ``OSError`` as ``show``.
     """
     address = address_key(recipient)
     if (channel is Channel.EMAIL) is not (b"@" in address):
@@ -83,6 +97,10 @@ async def set_consent(
     if not FIRST_CONSENT_AT <= consent_at <= now:
         raise ValueError(f"consent date: expected a time from {render_time(FIRST_CONSENT_AT)} to now")
     own = status is Status.REJECTED and source.startswith("HS_")
+    key = keys.derive(brand, address)
+    change = Change(key, channel, recipient_type, Consent(status, consent_at, source, own))
+    refusal = Refusal(brand, channel, key, address, recipient_type, consent_at, source)
+    outbox = [reports.make(refusal, recipient_type)] if own else []
     await store.initialise()
-    change = Change(keys.derive(brand, address), channel, recipient_type, Consent(status, consent_at, source, own))
-    return await store.apply(brand, [change])
+    applied = await store.apply(brand, [change], outbox=outbox)
+    return Set(applied.changed > 0, outbox[0].due_at if outbox else None)

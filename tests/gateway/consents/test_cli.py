@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
@@ -15,12 +16,18 @@ from typer.testing import CliRunner, Result
 
 from adapters.store import open_store
 from filters.consent_key import ConsentKeys
+from filters.exchange import OutboxItem
+from filters.refusal_report import RefusalReport, ReportSeal
+from filters.vocabulary import Channel, RecipientType
 from gateway.cli.consents import app
 from gateway.configuration.load import load_configuration
 from gateway.consents.words import REGISTRY_ZONE
+from gateway.holidays import load_holidays
+from gateway.refusals import RefusalReports
 
 BRAND = 600123
 KEYS = ConsentKeys(b"test secret".ljust(32))
+SEAL = ReportSeal({1: b"s" * 32}, current=1)
 HEADER = "recipient,type,recipientType,status,source,consentDate\n"
 CONFIGURATION = f"""
 [store]
@@ -64,6 +71,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     wiring = SimpleNamespace(
         load=load_configuration,
         consent_keys=lambda configuration: KEYS,
+        refusal_reports=lambda configuration: RefusalReports(
+            SEAL, load_holidays(Path(__file__).parents[3] / "config" / "holidays-tr.toml")
+        ),
         open_store=lambda configuration: open_store(
             configuration.store.connection_url(),
             state_directory=configuration.store.state_directory,
@@ -227,6 +237,52 @@ def test_a_record_is_set_and_shown(run: Run, export: Path) -> None:
         "consent_date": "2024-07-01 09:00:00",
         "own": True,
     }
+
+
+def test_a_refusal_set_by_hand_is_reported_to_the_registry(run: Run, tmp_path: Path) -> None:
+    """One that reached the brand is sealed into the outbox with its address, once however often it is set, due at the
+    end of the third business day (Law 6563, 8/3)."""
+    for _ in range(2):
+        result = run("set", *SET_REFUSAL, "--consent-date", "2024-07-01 09:00:00")
+        assert "To be reported to the registry by 2024-07-04 23:59:59 (UTC+3)." in result.stdout
+    (item,) = asyncio.run(outbox_of(tmp_path))
+    report = SEAL.open(item.item_id, item.sealed)
+    key = KEYS.derive(BRAND, b"ali@example.com")
+    refused_at = int(datetime(2024, 7, 1, 9, tzinfo=REGISTRY_ZONE).timestamp())
+    assert report == RefusalReport(
+        BRAND, Channel.EMAIL, RecipientType.INDIVIDUAL, "ali@example.com", key, refused_at, "HS_WEB"
+    )
+    assert item.due_at == int(datetime(2024, 7, 4, 23, 59, 59, tzinfo=REGISTRY_ZONE).timestamp())
+    assert b"ali@example.com" not in (tmp_path / "store" / "data.mdb").read_bytes()
+
+
+def test_a_refusal_under_a_later_will_is_reported_all_the_same(run: Run, tmp_path: Path) -> None:
+    """The index stays as it is; the brand still has to pass on what it received."""
+    later = [word.replace("RET", "ONAY") for word in SET_REFUSAL]
+    assert run("set", *later, "--consent-date", "2024-08-01 09:00:00").exit_code == 0
+    answer = run("set", *SET_REFUSAL, "--consent-date", "2024-07-01 09:00:00", "--json")
+    assert answer.exit_code == 1
+    assert (loaded(answer)["changed"], loaded(answer)["report_due"]) == (False, "2024-07-04 23:59:59")
+    assert len(asyncio.run(outbox_of(tmp_path))) == 1
+
+
+def test_what_the_registry_knows_is_not_reported_to_it(run: Run, tmp_path: Path) -> None:
+    """Neither refusals from its own channels nor approvals; the answer says so."""
+    from_registry = [word.replace("HS_WEB", "IYS_WEB") for word in SET_REFUSAL]
+    approval = [word.replace("RET", "ONAY") for word in SET_REFUSAL]
+    for words in (from_registry, approval):
+        assert loaded(run("set", *words, "--json"))["report_due"] is None
+    assert asyncio.run(outbox_of(tmp_path)) == []
+
+
+async def outbox_of(folder: Path) -> list[OutboxItem]:
+    store = open_store(
+        "lmdb:store", state_directory=folder / "state", secret_fingerprint=KEYS.fingerprint, base_directory=folder
+    )
+    try:
+        return await store.outbox_due(2**40, 10)
+    finally:
+        await store.close()
 
 
 def test_a_later_will_is_not_overwritten_by_hand(run: Run) -> None:
