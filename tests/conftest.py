@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from adapters.store import Store, StoreOptions, open_store
 from tests.support.redis_server import RedisServer
 
 FINGERPRINT = b"test-fp1"
+
+# A property must not fail because the machine does other work too; what never ends meets pytest's own time limit.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")

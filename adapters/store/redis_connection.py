@@ -1,8 +1,8 @@
 """One connection to Redis for look-ups: requests out, replies back in strictly the same order.
 
 Written by hand because it is the path of every message: all look-ups of one turn of the loop are one write, and their
-replies reach callbacks without a task or a future each. redis-py needs 60 µs where this needs 5 (``redis_client`` has
-everything else).
+replies reach callbacks without a task or a future each. Measured, uvloop, 64 look-ups under way: 5 µs of a core each,
+where redis-py needs 50 to 70. Everything else is ``redis_client``'s.
 
 The invariant everything rests on: a connection on which a request timed out, was abandoned, or got a reply that
 cannot be read is thrown away with all that is outstanding on it. It is never read again, so no late reply can be

@@ -348,6 +348,8 @@ class RedisStore(Store):
     # ---- changes ----
 
     async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
+        # Through redis-py too: its packing costs 1 µs a record more than packing by hand, beside the 10 that the merge
+        # takes in Redis.
         check_brand(brand)
         both_busy = asyncio.Semaphore(2)  # the next step is packed here while Redis works on the one before
         steps: list[asyncio.Task[Applied]] = []
