@@ -329,9 +329,9 @@ class GatewayProcess:
     def wait_until_ready(self) -> None:
         def is_ready() -> bool:
             assert self._program.is_running, f"the gateway ended at once:\n{self.log_tail()}"
-            return self.ready()[0]
+            return self.ready()[0] and all(worker["is_reporting"] for worker in self.status()["workers"])
 
-        wait_until(is_ready, "the gateway is ready")
+        wait_until(is_ready, "the gateway and each of its workers are ready")
 
     def reload(self) -> dict[str, Any]:
         """Write the settings, SIGHUP, and wait for the new generation (or the refusal); the status after it."""
