@@ -52,7 +52,6 @@ class RedisClient:
     def __init__(
         self, place: RedisPlace, password: str, tls: SSLContext | None, *, connect_s: float, deadline_s: float
     ) -> None:
-        self._place = place
         self._deadline_s = deadline_s
         self._connect_s = connect_s
         self._settings: dict[str, Any] = {
