@@ -160,7 +160,9 @@ class Worker:
         # Reload is the supervisor's; a SIGHUP sent to the whole group must not end a worker.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         self._evidence.start()
-        await self._store.start()
+        health = await self._store.start()
+        if health.failure is not None:
+            log.warning("store.unusable", failure=health.failure, detail=health.detail)
         starting = [
             asyncio.create_task(upstream.start(), name=f"upstream-{upstream.name}") for upstream in self._upstreams
         ]
