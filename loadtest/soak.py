@@ -108,7 +108,7 @@ async def _send_batch(report: SoakReport, gateway: Gateway, options: SoakOptions
         GeneratorOptions(
             "127.0.0.1",
             gateway.port,
-            messages=max(1, options.messages // options.readings),
+            messages=min(-(-options.messages // options.readings), options.messages - report.messages),
             rate=options.rate,
             sessions=20,
             recipients=options.recipients,
