@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from filters.address import AddressError, AddressProblem, parse_email
@@ -52,7 +52,7 @@ _DISCARD_FACTOR: Final = 4
 _DISCARD_MINIMUM: Final = 65536
 
 
-class State(Enum):
+class State(StrEnum):
     """Where the session stands between two commands."""
 
     CONNECTED = "connected"
