@@ -121,6 +121,12 @@ class MailPipeline:
         self._any_brand = next(iter(brands))
         self._clock = clock
         self._monotonic = monotonic
+        self._in_hand = 0
+
+    @property
+    def has_mail_in_hand(self) -> bool:
+        """Whether there is a message of which the record is still to come."""
+        return self._in_hand > 0
 
     # -- the path -------------------------------------------------------------------------------------------------
 
@@ -476,6 +482,7 @@ class MailPipeline:
         if mail.is_recorded:
             return
         mail.is_recorded = True
+        self._in_hand -= 1
         try:
             self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
         except Exception as fault:

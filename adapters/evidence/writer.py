@@ -60,8 +60,8 @@ _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 class WriterSettings:
     """``sign_every_records`` bounds the size of a proof, ``sign_every_s`` what an unsigned tail can hide.
 
-    ``pace_s`` is the least time from one trip to the disk to the next. A trip costs about as much as a message,
-    whatever it carries: on a fast disk nearly every record would have one of its own. A lone record does not wait.
+    ``pace_s`` is the least time from one trip to the disk to the next while more is expected. A trip costs about as
+    much as a message, whatever it carries: on a fast disk nearly every record would have one of its own.
     ``max_pending_bytes`` bounds what waits for the disk; ``min_free_bytes`` must be free before writing starts again
     after an error, so that a disk at its brim does not make the gateway flap.
     """
@@ -132,6 +132,7 @@ class EvidenceWriter:
         self._pending_bytes = 0
         self._sending_done: list[Done] = []
         self._is_in_flight = False
+        self._is_due = False
         self._is_scheduled = False
         self._submitted_at = 0.0
         self._is_closing = False
@@ -149,6 +150,8 @@ class EvidenceWriter:
         self.failed_records = 0
         self.observe_commit: Callable[[float, int], None] | None = None
         """Called after each batch with its seconds on the disk and its records."""
+        self.is_more_expected: Callable[[], bool] = lambda: True
+        """Whether records are on the way that could share the next trip; else there is nothing to wait for."""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class EvidenceWriter:
         self._pending.append(record)
         self._pending_done.append(done)
         self._pending_bytes += len(record)
-        if not self._is_in_flight and not self._is_scheduled:
+        if not self._is_in_flight:
             self._schedule()
 
     def status(self) -> dict[str, object]:
@@ -239,16 +242,21 @@ class EvidenceWriter:
     # -- batches, in the loop -----------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Not at once: what else comes in this turn of the loop, or before its time, shares the trip."""
-        self._is_scheduled = True
-        wait_s = self._submitted_at + self._settings.pace_s - time.monotonic()
-        if wait_s > 0:
+        """Not at once: what else comes in this turn of the loop shares the trip, or, where more is expected, what
+        comes before it is time."""
+        wait_s = 0.0
+        if self.is_more_expected():
+            wait_s = self._submitted_at + self._settings.pace_s - time.monotonic()
+        if wait_s <= 0:
+            if not self._is_due:
+                self._is_due = True
+                self._loop.call_soon(self._submit)
+        elif not self._is_scheduled:
+            self._is_scheduled = True
             self._loop.call_later(wait_s, self._submit)
-        else:
-            self._loop.call_soon(self._submit)
 
     def _submit(self) -> None:
-        self._is_scheduled = False
+        self._is_due = self._is_scheduled = False
         if self._is_in_flight or not self._is_writable:
             return
         settings = self._settings
@@ -351,7 +359,7 @@ class EvidenceWriter:
         # Before the callbacks: the disk works while they run.
         if self._wants_close:
             self._submit()
-        elif self._pending and not self._is_scheduled:
+        elif self._pending:
             self._schedule()
         if self.observe_commit is not None:
             self._safely(self.observe_commit, seconds, len(dones))

@@ -73,8 +73,8 @@ async def test_records_of_one_turn_share_one_trip_to_the_disk(make_writer, evide
     await writer.close()
 
 
-async def test_trips_keep_their_distance_and_a_lone_record_does_not_wait(make_writer, evidence, kit):
-    """What comes within the pace of the last trip shares the next one; what comes later goes at once."""
+async def test_trips_keep_their_distance_while_more_is_expected(make_writer, evidence, kit):
+    """What comes within the pace of the last trip shares the next one; the first of all goes at once."""
     writer = make_writer(pace_s=0.5)
     writer.start()
     loop = asyncio.get_running_loop()
@@ -92,6 +92,25 @@ async def test_trips_keep_their_distance_and_a_lone_record_does_not_wait(make_wr
     assert first_s < 0.4
     assert loop.time() - begun_at > 0.49
     assert records_in(evidence) == [kit.make_record(number) for number in range(1, 6)]
+    await writer.close()
+
+
+async def test_a_record_with_which_nothing_can_share_does_not_wait(make_writer, kit):
+    """One session alone is answered as fast as the disk allows, also right behind a trip for others."""
+    writer = make_writer(pace_s=5.0)
+    writer.start()
+    expected = [True]
+    writer.is_more_expected = lambda: expected[0]
+    assert await kit.append(writer, kit.make_record(1)) == [True]
+    early = asyncio.ensure_future(kit.append(writer, kit.make_record(2)))
+    await asyncio.sleep(0.05)
+    assert not early.done()
+    expected[0] = False
+    async with asyncio.timeout(2.0):
+        assert await kit.append(writer, kit.make_record(3)) == [True]
+        assert await early == [True]
+        for number in range(4, 9):
+            assert await kit.append(writer, kit.make_record(number)) == [True]
     await writer.close()
 
 
