@@ -136,7 +136,8 @@ def import_(
         typer.Option(
             help="Registry time (YYYY-MM-DD HH:mm:ss, UTC+3) up to which the export is complete; the freshness of all "
             "decisions counts from it. Left out: the time the oldest file was written, which is right for an export "
-            "that was saved as it was made. Say it for one that was taken earlier. `none` leaves the watermark alone, "
+            "that was saved as it was made, and only if the files name at least half of the recipients known. Say it "
+            "for one that was taken earlier. `none` leaves the watermark alone, "
             "for files that are not a complete export.",
             show_default=False,
         ),
@@ -179,7 +180,8 @@ def import_(
         _print_json(_report_as_json(report))
     else:
         _print_report(report, brand, is_time_assumed=synced_at is None)
-    raise typer.Exit(_INCOMPLETE if report.bad else 0)
+    # A part of an export is in order; one without a row is not.
+    raise typer.Exit(_INCOMPLETE if report.bad or (report.is_short and not report.rows) else 0)
 
 
 class _ProgressBars:
@@ -243,6 +245,7 @@ def _report_as_json(report: ImportReport) -> dict[str, Any]:
         "watermark": None if report.watermark_at is None else render_time(report.watermark_at),
         "rejects": None if report.rejects is None else str(report.rejects),
         "resumed_rows": report.resumed_rows,
+        "is_short": report.is_short,
         "seconds": round(report.seconds, 3),
     }
 
@@ -273,6 +276,15 @@ def _print_report(report: ImportReport, brand: int, *, is_time_assumed: bool) ->
                 Text(
                     "The watermark was not moved: a refusal may have stood in a bad row. Mend the rows and import "
                     "again, or say --accept-bad-rows."
+                )
+            )
+        elif report.is_short:
+            console.print(
+                Text.assemble(
+                    ("not a complete export? ", "bold yellow"),
+                    f"it names {report.recipients:,} recipients, the index knows {report.known:,} of brand {brand}. "
+                    "The rows are in, the watermark was not moved. If the export is complete, say up to when: --synced-at; "
+                    "for a part of one, --synced-at none.",
                 )
             )
         else:

@@ -30,6 +30,13 @@ _LOAD_RECORDS = 100_000
 REJECTS_HEADER = ("file", "line", "column", "expected", "found")
 
 
+_COMPLETE_SHARE = 2
+"""Files with less than one in two of the recipients known are taken for a part, unless their time is stated."""
+
+_FEW_RECIPIENTS = 1000
+"""An index of so few is being tried out; only files without a row are doubted there."""
+
+
 class BadRow(NamedTuple):
     """``found`` has addresses masked."""
 
@@ -45,7 +52,8 @@ class BadRow(NamedTuple):
 
 class ImportReport(NamedTuple):
     """What became of an import. ``recipients`` are distinct keys among the good rows, ``changed`` those whose value
-    in the index is another one now. ``watermark_at`` is None where it was left alone."""
+    in the index is another one now. ``watermark_at`` is None where it was left alone. ``known``: how many recipients
+    the index holds of the brand; ``is_short``: so few of them are in these files that they are no complete export."""
 
     rows: int
     bad: int
@@ -56,6 +64,8 @@ class ImportReport(NamedTuple):
     rejects: Path | None
     resumed_rows: int
     seconds: float
+    known: int = 0
+    is_short: bool = False
 
 
 class ImportObserver(Protocol):
@@ -83,7 +93,8 @@ async def import_files(
     now: Callable[[], float] = time.time,
 ) -> ImportReport:
     """Import ``paths`` for ``brand``. ``synced_at``: the time up to which the export is complete, None for the time
-    the oldest file was written; ``moves_watermark`` False where the files are not a complete export.
+    the oldest file was written, if the files look complete; ``moves_watermark`` False where they are not a complete
+    export.
 
     Raises ``CsvFileError`` for a file that cannot be read as a whole, ``OSError`` for store and disk; run again, it
     goes on where it stopped.
@@ -104,7 +115,10 @@ async def import_files(
         checkpoint.close()
     progress = reading.progress
     watermark_at: int | None = None
-    if moves_watermark and (accept_bad_rows or not progress.bad):
+    known = (await store.stats()).recipients.get(brand, 0)
+    # An export cut off on its way would else renew the freshness of records it says nothing about.
+    is_short = synced_at is None and (not recipients or max(recipients * _COMPLETE_SHARE, _FEW_RECIPIENTS) < known)
+    if moves_watermark and not is_short and (accept_bad_rows or not progress.bad):
         watermark_at = int(min(min(file.modified_at for file in files), now())) if synced_at is None else synced_at
         await store.apply(brand, [], watermark_at=watermark_at)
     checkpoint.remove()
@@ -120,6 +134,8 @@ async def import_files(
         rejects=rejects if progress.bad else None,
         resumed_rows=reading.resumed_rows,
         seconds=time.monotonic() - started_at,
+        known=known,
+        is_short=moves_watermark and is_short,
     )
 
 

@@ -177,12 +177,28 @@ async def test_a_wrong_header_in_any_file_stops_before_the_first_row(
     assert (await index.health()).failure is not None  # not even initialised
 
 
-async def test_a_file_with_a_header_only_is_an_empty_export(
+async def test_a_file_with_a_header_only_says_nothing_unless_its_time_is_stated(
     index: MemoryIndex, state: Path, write: Callable[..., Path]
 ) -> None:
-    """A brand without consents is known to have none."""
+    """An export cut off behind its header would else make everybody refused; a brand without consents is stated."""
     report = await run(index, state, write(HEADER))
-    assert (report.rows, report.watermark_at) == (0, NOW - 3600)
+    assert (report.rows, report.watermark_at, report.is_short) == (0, None, True)
+    report = await run(index, state, write(HEADER), synced_at=NOW - 60)
+    assert (report.rows, report.watermark_at, report.is_short) == (0, NOW - 60, False)
+
+
+async def test_an_export_of_less_than_half_of_those_known_does_not_renew_their_freshness(
+    index: MemoryIndex, state: Path, write: Callable[..., Path]
+) -> None:
+    """A newer refusal may stand in the rows that are missing."""
+    whole = HEADER + "".join(row(number) for number in range(3000))
+    assert (await run(index, state, write(whole, "whole.csv"))).watermark_at == NOW - 3600
+    half = HEADER + "".join(row(number) for number in range(1500))
+    assert not (await run(index, state, write(half, "half.csv"))).is_short
+    less = HEADER + "".join(row(number) for number in range(1499))
+    report = await run(index, state, write(less, "less.csv"))
+    assert (report.is_short, report.watermark_at, report.known) == (True, None, 3000)
+    assert (await run(index, state, write(less, "less.csv"), synced_at=NOW - 60)).watermark_at == NOW - 60
 
 
 async def test_a_line_without_end_in_the_middle_stops_the_import(
