@@ -43,7 +43,7 @@ from loadtest.audit import Findings, PressedRefusal, compare, read_lines
 from loadtest.audit_evidence import ContentHashes, EvidenceFindings, compare_evidence, read_decisions
 from loadtest.marketing_mail import MailTemplate
 from loadtest.numbered_recipients import address_of, consented_numbers
-from loadtest.whole_gateway import BRAND, Gateway, Program, Redis, Relay, free_ports, seed, wait_for_end
+from loadtest.whole_gateway import BRAND, Gateway, Program, Redis, Relay, free_ports, run_until_told, seed, wait_for_end
 
 FAULTS = ("worker", "gateway", "supervisor", "relay", "redis")
 _SENDER = "haber@magaza.example"
@@ -183,7 +183,7 @@ class Chaos:
         self._gateway = Gateway(directory, relay_port, url, workers=options.workers)
         self._killed: Counter[str] = Counter()
         self._orphans: list[int] = []
-        self._started_at = time.monotonic()
+        self._senders: list[subprocess.Popen[bytes]] = []
 
     async def run(self) -> ChaosReport:
         """Start everything, kill for as long as asked for, let all of it settle, end everything, compare."""
@@ -197,15 +197,17 @@ class Chaos:
             await asyncio.to_thread(self._gateway.wait_until_ready)
             presser = Presser(self._relay, self._directory / "refusals.jsonl", self._random, options.presses_per_second)
             pressing = asyncio.create_task(presser.run(), name="presser")
-            senders = self._start_senders()
-            self._started_at = time.monotonic()
+            self._start_senders()
             await self._kill_for(options.seconds)
             self._say("no more faults; waiting until every message is settled")
-            reports = await asyncio.gather(*(asyncio.to_thread(_read_report, sender) for sender in senders))
+            reports = await asyncio.gather(*(asyncio.to_thread(_read_report, sender) for sender in self._senders))
             pressing.cancel()
             await asyncio.gather(pressing, return_exceptions=True)
             self._gateway.stop()
         finally:
+            for sender in self._senders:
+                sender.kill()  # of no effect on one that has ended
+                sender.wait()
             self._gateway.kill_all()
             self._relay.end()
             if self._redis is not None:
@@ -215,15 +217,13 @@ class Chaos:
 
     # -- load ---------------------------------------------------------------------------------------------------
 
-    def _start_senders(self) -> list[subprocess.Popen[bytes]]:
+    def _start_senders(self) -> None:
         rate = self._options.rate
-        return [
-            self._start_sender("one", rate * 0.6, 1, _COMMERCIAL),
-            self._start_sender("five", rate * 0.15, 5, _COMMERCIAL),
-            self._start_sender("informational", rate * 0.25, 1, _INFORMATIONAL),
-        ]
+        self._start_sender("one", rate * 0.6, 1, _COMMERCIAL)
+        self._start_sender("five", rate * 0.15, 5, _COMMERCIAL)
+        self._start_sender("informational", rate * 0.25, 1, _INFORMATIONAL)
 
-    def _start_sender(self, name: str, rate: float, recipients: int, header: str) -> subprocess.Popen[bytes]:
+    def _start_sender(self, name: str, rate: float, recipients: int, header: str) -> None:
         options = self._options
         words: dict[str, object] = {
             "--target": f"127.0.0.1:{self._gateway.port}",
@@ -241,7 +241,7 @@ class Chaos:
         }
         command = [sys.executable, "-m", "loadtest.mail_generator", "--json"]
         command += [str(word) for pair in words.items() for word in pair]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self._senders.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE))
 
     def _journal(self, name: str) -> Path:
         return self._directory / f"sent-{name}.jsonl"
@@ -395,7 +395,7 @@ def main(arguments: list[str] | None = None) -> int:
         directory = given.directory or Path(
             cleanup.enter_context(tempfile.TemporaryDirectory(prefix="izinkapi-chaos-"))
         )
-        report = asyncio.run(run_chaos(options, directory, say))
+        report = run_until_told(run_chaos(options, directory, say))
     if given.json:
         json.dump({**asdict(report), "broken": report.broken}, sys.stdout)
         print()

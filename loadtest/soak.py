@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from loadtest.mail_generator import GeneratorOptions, generate
-from loadtest.whole_gateway import Gateway, Redis, Relay, free_ports, resident_bytes, seed
+from loadtest.whole_gateway import Gateway, Redis, Relay, free_ports, resident_bytes, run_until_told, seed
 
 _SAMPLE_EVERY_S = 0.5
 
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     with contextlib.ExitStack() as cleanup:
         directory = given.directory or Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="izinkapi-soak-")))
-        report = asyncio.run(run_soak(options, directory, lambda line: print(line, file=sys.stderr)))
+        report = run_until_told(run_soak(options, directory, lambda line: print(line, file=sys.stderr)))
     if given.json:
         json.dump(asdict(report), sys.stdout)
         print()

