@@ -183,6 +183,9 @@ class CanonicalLog:
         self._put(_encode(line) if self._render is None else self._render(line))
 
 
+_DEEPEST = 8
+"""Levels of a value that are kept as they are; the effective configuration has six."""
+
 _CONTAINERS = frozenset({dict, list, tuple, bytes, set, frozenset})
 _PLAIN = frozenset({bool, float, type(None)})
 
@@ -204,9 +207,9 @@ def _clean(name: str, value: object, depth: int = 0) -> object:
         return int(value) if is_plain or name.endswith(_NUMBER_FIELDS) else redact(str(value))
     if isinstance(value, datetime):
         return value
-    if depth < 4 and isinstance(value, Mapping):
+    if depth < _DEEPEST and isinstance(value, Mapping):
         return {redact(str(key)): _clean(str(key), inner, depth + 1) for key, inner in value.items()}
-    if depth < 4 and isinstance(value, (list, tuple, set, frozenset)):
+    if depth < _DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
         return [_clean(name, inner, depth + 1) for inner in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return redact(_shorten(bytes(value).decode("utf-8", "backslashreplace")))

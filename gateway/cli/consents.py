@@ -283,8 +283,8 @@ def _print_report(report: ImportReport, brand: int, *, is_time_assumed: bool) ->
                 Text.assemble(
                     ("not a complete export? ", "bold yellow"),
                     f"it names {report.recipients:,} recipients, the index knows {report.known:,} of brand {brand}. "
-                    "The rows are in, the watermark was not moved. If the export is complete, say up to when: --synced-at; "
-                    "for a part of one, --synced-at none.",
+                    "The rows are in, the watermark was not moved. If the export is complete, say up to when: "
+                    "--synced-at; for a part of one, --synced-at none.",
                 )
             )
         else:

@@ -235,6 +235,11 @@ def _wait_for_interrupt(console: Console, ports: Ports) -> None:
         f"Running until Ctrl-C. SMTP 127.0.0.1:{ports.smtp}, pages http://127.0.0.1:{ports.pages}/, "
         f"status http://127.0.0.1:{ports.admin}/status, metrics http://127.0.0.1:{ports.admin}/metrics"
     )
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)  # or gateway and relay would outlive this program
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -156,6 +156,9 @@ def verify(
         reports = _with_progress(lambda step: reader.verify(heads, step), reader.total_bytes(), as_json)
     except (OSError, ValueError) as error:
         _fail(str(error))
+    if not reports and not heads:
+        # An emptied folder, or one named wrongly, is no proof of anything.
+        _fail(f"no evidence found in the evidence.directory of {config}")
     tampered = [problem for report in reports for problem in report.problems if problem.is_tampering]
     if as_json:
         _print_json({"intact": not tampered, "writers": [_report_as_json(report) for report in reports]})

@@ -190,6 +190,14 @@ def test_intact_evidence_is_said_to_be_so_open_and_sealed(run):
     assert run("find", "-m", "m3")[0] == 0
 
 
+def test_no_evidence_is_not_intact_evidence(run, evidence):
+    """A folder that was emptied, or is named wrongly in the configuration, proves nothing."""
+    evidence.rename(evidence.with_name("elsewhere"))
+    code, said = run("verify")
+    assert code == 2
+    assert "no evidence found in" in said
+
+
 def test_verify_names_the_altered_record(run, evidence):
     """File, record, byte and time, for people and for scripts; code 1."""
     file = list_segments(evidence)[0]
@@ -215,7 +223,7 @@ def test_a_rollback_is_noticed_with_what_was_kept_from_an_earlier_run(run, evide
     lines.write_bytes((evidence / "heads" / "mx1-0.heads").read_bytes())
     for entry in [*evidence.glob("*/*.izl"), *evidence.glob("heads/*")]:
         entry.unlink()
-    assert run("verify")[0] == 0
+    assert run("verify")[0] == 2  # nothing there to be checked
     for file in (kept, lines):
         code, output = run("verify", "--kept", str(file))
         assert code == 1
