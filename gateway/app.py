@@ -313,6 +313,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         evidence,
         *_sealing(configuration, kept),
         observer,
+        index=store,
     )
     doors += _refusal_doors(order, recorder, tokens, keys, observer)
     return Worker(

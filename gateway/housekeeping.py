@@ -105,4 +105,4 @@ def step_back() -> None:
 
 
 def default_housekeeping_command() -> list[str]:
-    return [sys.executable, "-c", "from gateway.app import housekeeping_main; housekeeping_main()"]
+    return [sys.executable, "-P", "-c", "from gateway.app import housekeeping_main; housekeeping_main()"]

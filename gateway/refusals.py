@@ -24,12 +24,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from filters.business_days import HolidayCalendar
-from filters.consent import RECIPIENT_TYPES, Change, Consent
+from filters.consent import RECIPIENT_TYPES, Change, Consent, State, unpack
 from filters.evidence import RecordKind, encode_event
-from filters.exchange import OutboxItem, Refusal
+from filters.exchange import Lookup, OutboxItem, Refusal
 from filters.refusal_report import NONCE_BYTES, RefusalReport, ReportSeal
-from filters.vocabulary import RecipientType, Status
-from gateway.ports import ConsentWriter, EvidenceLog
+from filters.vocabulary import LookupFailure, RecipientType, Status
+from gateway.ports import ConsentIndex, ConsentWriter, EvidenceLog
 
 _EVIDENCE_TIMEOUT_S = 5.0
 
@@ -76,10 +76,12 @@ class Refusals:
         calendar: HolidayCalendar,
         observer: RefusalObserver,
         *,
+        index: ConsentIndex | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._writer = writer
+        self._index = index
         self._evidence = evidence
         self._reports = RefusalReports(seal, calendar)
         self._observer = observer
@@ -89,8 +91,8 @@ class Refusals:
         # Without a declared type the refusal covers both: whoever refuses does not know of types, and row R10 would
         # permit on the record that was left untouched.
         types = RECIPIENT_TYPES if refusal.recipient_type is None else (refusal.recipient_type,)
-        consent = Consent(Status.REJECTED, refusal.received_at, refusal.source, own=True)
-        changes = [Change(refusal.key, refusal.channel, recipient_type, consent) for recipient_type in types]
+        known = await self._find_known(refusal)
+        changes = [_change(refusal, recipient_type, known) for recipient_type in types]
         outbox = [self._reports.make(refusal, recipient_type) for recipient_type in types]
         try:
             applied = await self._writer.apply(refusal.brand, changes, outbox=outbox)
@@ -118,6 +120,24 @@ class Refusals:
         )
         self._observer.refusal_recorded(refusal, has_evidence=await self._keep(record))
 
+    async def _find_known(self, refusal: Refusal) -> State:
+        """What the index holds of the person now; nothing where it cannot be asked."""
+        if self._index is None:
+            return {}
+        answered: asyncio.Future[Lookup | LookupFailure] = asyncio.get_running_loop().create_future()
+
+        def done(answer: Lookup | LookupFailure) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self._index.lookup(refusal.brand, (refusal.key,), None, done)
+        answer = await answered
+        value = answer.values[0] if isinstance(answer, Lookup) else None
+        try:
+            return unpack(value) if value else {}
+        except ValueError:
+            return {}
+
     async def _keep(self, record: bytes) -> bool:
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -131,3 +151,22 @@ class Refusals:
                 return await kept
         except TimeoutError:
             return False
+
+
+def _change(refusal: Refusal, recipient_type: RecipientType, known: State) -> Change:
+    """Our refusal on its way into the index.
+
+    A consent that we hold already came before the refusal, whatever its date says: the registry's clock may run ahead
+    of ours, and by date alone that consent would outlive the refusal. So the refusal is dated no earlier than it, and
+    wins at the same second. What the registry is told keeps the time of arrival.
+    """
+    held = known.get((refusal.channel, recipient_type))
+    refused_at = refusal.received_at
+    if held is not None and held.status is Status.APPROVED:
+        refused_at = max(refused_at, held.consent_at)
+    return Change(
+        refusal.key,
+        refusal.channel,
+        recipient_type,
+        Consent(Status.REJECTED, refused_at, refusal.source, own=True),
+    )

@@ -310,4 +310,4 @@ def _place(endpoint: Endpoint) -> tuple[str, str, int]:
 
 def default_worker_command() -> list[str]:
     """Starts this very interpreter as a worker, without bytecode or import surprises from the working directory."""
-    return [sys.executable, "-c", "from gateway.app import worker_main; worker_main()"]
+    return [sys.executable, "-P", "-c", "from gateway.app import worker_main; worker_main()"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from filters.consent import RECIPIENT_TYPES, Change, Consent
+from adapters.store import open_store
+from filters.consent import RECIPIENT_TYPES, Change, Consent, unpack
 from filters.exchange import Refusal
 from filters.refusal_report import RefusalReport, ReportSeal
 from filters.vocabulary import Channel, RecipientType, Status
@@ -148,3 +149,30 @@ async def test_a_refusal_without_an_address_is_in_force_and_counted(house: House
 
 def _reports(house: House) -> list[RefusalReport]:
     return [house.seal.open(item.item_id, item.sealed) for item in house.writer.outbox.values()]
+
+
+async def test_a_refusal_beats_a_consent_that_we_hold_already_whatever_its_date(house: House, tmp_path: Path) -> None:
+    """The registry's clock may run ahead: by date alone that consent would outlive a confirmed refusal."""
+    store = open_store(
+        f"lmdb:{tmp_path / 'store'}", state_directory=tmp_path / "state", secret_fingerprint=b"f" * 8,
+        clock=lambda: REFUSED_AT,
+    )  # fmt: skip
+    await store.initialise()
+    await store.start()
+    try:
+        ahead = Consent(Status.APPROVED, REFUSED_AT + 200, "HS_WEB")
+        await store.apply(600123, [Change(KEY, *SLOT, ahead)])
+        calendar = load_holidays(Path(__file__).parents[2] / "config" / "holidays-tr.toml")
+        await Refusals(store, house.evidence, house.seal, calendar, house.told, index=store).record(REFUSAL)
+        value = (await store.find(600123, [KEY])).values[0]
+        assert value is not None
+        assert unpack(value)[SLOT] == Consent(Status.REJECTED, REFUSED_AT + 200, "HS_WEB", own=True)
+        (item,) = await store.outbox_due(2**40, 10)
+        assert house.seal.open(item.item_id, item.sealed).refused_at == REFUSED_AT
+        later = Consent(Status.APPROVED, REFUSED_AT + 201, "HS_WEB")
+        await store.apply(600123, [Change(KEY, *SLOT, later)])
+        value = (await store.find(600123, [KEY])).values[0]
+        assert value is not None
+        assert unpack(value)[SLOT] == later
+    finally:
+        await store.close()
