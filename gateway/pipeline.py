@@ -23,7 +23,7 @@ from time import perf_counter
 import structlog
 
 from filters.answer import compose
-from filters.classify import ClassificationRefusal, TagHeaders, classify
+from filters.classify import ClassificationRefusal, TagHeaders, TagSource, classify
 from filters.consent import State, unpack
 from filters.consent_key import ConsentKeys
 from filters.decide import Decision, Facts, decide
@@ -104,6 +104,7 @@ class MailPipeline:
         self._brands = brands
         self._brand_values = {code: route.brand for code, route in brands.items()}
         self._tag_headers = tag_headers
+        self._class_names = frozenset(tag.name for tag in tag_headers.message_class)
         self._keys = keys
         self._index = index
         self._evidence = evidence
@@ -176,6 +177,15 @@ class MailPipeline:
         assert mail.headers is not None
         tags = mail.headers.find_all(self._tag_headers.names)
         found = classify(tags, mail.client, self._brand_values, self._tag_headers)
+        if (
+            mail.headers.has_defect
+            and not isinstance(found, ClassificationRefusal)
+            and found.class_source is TagSource.HEADER
+            and found.message_class is not MessageClass.COMMERCIAL
+        ):
+            # Behind a line that is no field some readers see text: what stands there may tighten, never loosen (G1).
+            tags = {name: values for name, values in tags.items() if name not in self._class_names}
+            found = classify(tags, mail.client, self._brand_values, self._tag_headers)
         if isinstance(found, ClassificationRefusal):
             self._refuse(mail, found.reason, found.field)
             return

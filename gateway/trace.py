@@ -34,9 +34,12 @@ class Tracer:
 
     def is_loop(self, headers: HeaderBlock) -> bool:
         """Whether the header block shows that the message goes round."""
-        if headers.content.count(self._by, 0, headers.body_start) >= MAX_OWN_TRACES:
-            return True
-        fields = headers.fields
+        content, fields = headers.content, headers.fields
+        if content.count(self._by, 0, headers.body_start) >= MAX_OWN_TRACES:
+            # Only now field by field: a sender may write our name wherever it likes, and is not going round for that.
+            own = sum(name == b"received" and content.find(self._by, start, end) >= 0 for name, start, end in fields)
+            if own >= MAX_OWN_TRACES:
+                return True
         return len(fields) > MAX_RECEIVED_FIELDS < sum(field[0] == b"received" for field in fields)
 
     def field(self, envelope: Envelope, protocol: str, message_id: str) -> bytes:

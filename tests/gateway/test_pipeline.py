@@ -521,6 +521,24 @@ async def test_a_message_that_comes_by_a_third_time_goes_round(world: PipelineWo
     assert world.send(content, [AYSE]).reply.overall.code == 554
 
 
+async def test_our_name_in_the_senders_own_fields_is_no_trace_of_ours(world: PipelineWorld) -> None:
+    """Only Received fields say where a message has been."""
+    assert world.send(mail(INFORMATIONAL), [AYSE]).reply.overall.code == 250
+    trace = world.upstream.given[-1].mail.content.split(b"\r\n")[1].strip()
+    fields = [b"X-Yol: " + trace] * 3
+    assert world.send(mail(INFORMATIONAL, *fields, number=2), [AYSE]).reply.overall.code == 250
+
+
+async def test_a_tag_in_a_header_that_is_no_header_throughout_cannot_loosen(world: PipelineWorld) -> None:
+    """Behind a line that is no field some readers see text (G1); "commercial" there still counts."""
+    junk = b"this line is no field"
+    assert world.send(mail(junk, INFORMATIONAL), [b"dilek@example.com"]).reply.overall.code == 550
+    assert reached(world) == []
+    info = Client("panel", (SHOP,), default_class=MessageClass.INFORMATIONAL)
+    assert world.send(mail(junk), [AYSE], client=info).reply.overall.code == 250
+    assert world.send(mail(junk, COMMERCIAL, number=2), [b"dilek@example.com"], client=info).reply.overall.code == 550
+
+
 async def test_a_hundred_received_fields_are_no_loop_and_a_hundred_and_one_are(world: PipelineWorld) -> None:
     """RFC 5321 6.3, in whatever case the fields are written."""
     trace = [b"received: from a by b; Mon, 1 Jan 2026 00:00:00 +0300"]
