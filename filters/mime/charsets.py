@@ -42,9 +42,11 @@ _TURKISH = frozenset(
     }
 )
 _WIDE = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
-# UTF-7 and HZ give "+" and "~" a meaning; UCS-2 and UCS-4 leave the byte order open; the rest are EBCDIC or compressed.
+_STATEFUL = ("iso-2022", "iso2022", "iso_2022", "csiso2022", "jis")
+# UTF-7 and HZ give "+" and "~" a meaning; UCS-2, UCS-4 and other names of UTF-16 and UTF-32 leave
+# the byte order open; the rest are EBCDIC or compressed.
 _UNSUITABLE = re.compile(
-    r"(?:.*utf-?7|hz(?:-gb-2312)?|.*ucs-?[24].*|csunicode.*|unicode|scsu|bocu-1|utf-ebcdic|.*ebcdic.*"
+    r"(?:.*utf-?7|(?:x-|cs)?utf[-_]?(?:16|32).*|(?:x-)?unicode.*|hz(?:-gb-2312)?|.*ucs-?[24].*|csunicode.*|scsu|bocu-1|utf-ebcdic|.*ebcdic.*"
     r"|(?:cp|ibm|ibm-|x-cp|cp-)?0?(?:037|273|27[4578]|28[0145]|297|42[034]|500|87[015]|880|905|918|924|1026|1047|0?114\d))"
 )
 
@@ -57,7 +59,7 @@ def find_family(charset: str) -> CharsetFamily:
         return CharsetFamily.UTF8
     if charset in _TURKISH:
         return CharsetFamily.TURKISH
-    if charset.startswith("iso-2022-"):
+    if charset.startswith(_STATEFUL):
         return CharsetFamily.STATEFUL
     if charset.replace("_", "-") in _WIDE:
         return CharsetFamily.WIDE

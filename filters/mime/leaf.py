@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec, render_return_to_ascii
 from filters.mime.footer import MAX_URL_BYTES, Footer, FooterForm
-from filters.mime.markup import Markup, find_place, is_visible_link, scan_markup
+from filters.mime.markup import Markup, find_place, scan_markup
 from filters.mime.refusal import MalformedContent, RewriteDetail
 from filters.mime.structure import IDENTITY_ENCODINGS, Part
 from filters.mime.transfer import (
@@ -21,6 +21,7 @@ from filters.mime.transfer import (
     splice_quoted_printable,
 )
 from filters.mime.views import PLAIN
+from filters.mime.visibility import find_visible, is_delimited
 
 MAX_LINE_BYTES = 998
 ORDINARY_URL_BYTES = 240
@@ -106,11 +107,7 @@ def edit_leaf(
         filled = _fill(decoded, placeholder, is_html)
         if filled and is_html:
             markup = scan_markup(decoded)
-            is_shown = not markup.is_ambiguous and any(
-                is_visible_link(decoded, splice.start, markup) for splice in filled
-            )
-        else:
-            is_shown = bool(filled)
+        is_shown = any(_find_shown(decoded, [(splice.start, splice.end) for splice in filled], markup))
     if not is_view and not filled:
         return None
     present: frozenset[bytes] = frozenset()
@@ -277,15 +274,23 @@ def _html_splice(text: _Text, footer: Footer, markup: Markup) -> Splice:
 
 def _find_links(decoded: bytes, base: bytes, markup: Markup | None) -> frozenset[bytes]:
     """The personal links that the leaf shows, in their plain form."""
-    links = set()
+    spans = []
     at = decoded.find(base)
     while at >= 0:
         end = _LINK_END.match(decoded, at)
         assert end is not None  # it matches the empty string
-        if markup is None or is_visible_link(decoded, at, markup):
-            links.add(end[0].replace(b"&amp;", b"&") if markup else end[0])
-        at = decoded.find(base, at + len(base))
-    return frozenset(links)
+        spans.append(end.span())
+        at = decoded.find(base, end.end())
+    shown = _find_shown(decoded, spans, markup)
+    links = [decoded[start:end] for (start, end), is_shown in zip(spans, shown, strict=True) if is_shown]
+    return frozenset(link.replace(b"&amp;", b"&") if markup else link for link in links)
+
+
+def _find_shown(decoded: bytes, links: list[tuple[int, int]], markup: Markup | None) -> list[bool]:
+    """For each URL: whether it surely is one of its own that is seen. In doubt the footer comes as well."""
+    if markup is None:
+        return [is_delimited(decoded, start, end) for start, end in links]
+    return [False] * len(links) if markup.is_ambiguous else find_visible(decoded, links, markup.unseen)
 
 
 def _find_room(body: bytes, filled: list[Splice]) -> int:

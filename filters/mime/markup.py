@@ -8,19 +8,21 @@ its speed is that of C; only what can swallow a footer or end the document comes
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from typing import NamedTuple
+
+from filters.mime.tags import NAME, TAG, VALUE, W, is_within
+from filters.mime.visibility import is_hidden
 
 # Elements whose content is not markup, or is not shown; an unclosed one swallows everything behind it.
 _RAW = rb"script|style|textarea|title|template|xmp|iframe|noembed|noframes|plaintext"
 _RAW_NAMES = frozenset(_RAW.split(b"|"))
-_CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\s/>])") for name in _RAW_NAMES - {b"plaintext"}}
+_CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\t\n\f\r />])") for name in _RAW_NAMES - {b"plaintext"}}
 
-# From a tag's name to its ">": a ">" inside a quoted value does not end it. The alternatives differ in their first
-# octet, so that there is one way only to match and nothing to try again. Bounded, for the sake of memory: a tag with
-# more attributes is taken for one that never ends.
-_VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))"""
-_ATTRIBUTES = rb"""[^>=]*+(?:=(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>)|\s++""" + _VALUE + rb""")[^>=]*+){0,250}>"""
+# The fast form leaves out tags in which a "=" might begin an attribute's name (13.2.5.32): behind a blank, a slash or
+# a quote. They come up to the exact form.
+_FAST_ATTRIBUTES = (
+    rb"""[^>=]*+(?:(?<![\t\n\f\r /"'])=(?:""" + VALUE + rb"|" + W + rb"++" + VALUE + rb")[^>=]*+){0,250}>"
+)
 
 # Text and ordinary tags. Two letters tell most tags from those that matter before their names are compared. Without a
 # possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound keeps the
@@ -29,19 +31,14 @@ _ORDINARY = re.compile(
     rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
     rb"|(?!(?=[bhfstxinpBHFSTXINP][otrceimflOTRCEIMFL])(?i:body|html|frameset|"
     + _RAW
-    + rb")[\s/>])[a-zA-Z]"
-    + _ATTRIBUTES
+    + rb")[\t\n\f\r />]|[sS][vV][gG]|[mM][aA][tT][hH])"
+    + NAME
+    + _FAST_ATTRIBUTES
     + rb"|(?![a-zA-Z/!?]))[^<]*+){0,400}"
 )
-_TAG = re.compile(rb"<(/?)([a-zA-Z][^\s/>]*+)" + _ATTRIBUTES)
-_HIDDEN = re.compile(rb"display\s*+:\s*+none")
-_MAX_HIDDEN = 1_000
 _MAX_TOKENS = 10_000
-_HREF = re.compile(rb"(?i:[\s\"'/]href\s*=\s*[\"']?)\Z")
-_VOID = frozenset(
-    {b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source", b"wbr"}
-)
-_TAG_NAME = re.compile(rb"<([a-zA-Z][a-zA-Z0-9:_-]*)")
+# In a template, what could hold an end tag of it that is none.
+_DOUBTFUL_TEMPLATE = re.compile(rb"<!|[\"']|<(?i:" + _RAW + rb")(?=[\t\n\f\r />])")
 
 
 class Markup(NamedTuple):
@@ -49,8 +46,9 @@ class Markup(NamedTuple):
 
     ``body_close``, ``html_close``: the last end tags that count, outside conditional comments. ``body_open``: behind
     the first ``<body ...>``. ``is_tail_open``: the document ends inside a comment, tag, raw text or condition.
-    ``is_ambiguous``: readers disagree about where a comment or script ends. ``unseen``: spans of comments, raw text
-    and conditions, in order and apart; one that never ends reaches beyond the last octet.
+    ``is_ambiguous``: readers disagree about where a comment or script ends, or about what hides the whole body.
+    ``unseen``: spans of comments, declarations, raw text and conditions, in order and apart; one that never ends
+    reaches beyond the last octet.
     """
 
     body_close: int
@@ -64,7 +62,7 @@ class Markup(NamedTuple):
 def scan_markup(html: bytes) -> Markup:
     """Tokenise ``html`` once from front to back: linear in its length."""
     body_close = html_close = body_open = -1
-    is_tail_open = is_ambiguous = False
+    is_tail_open = is_ambiguous = is_foreign = has_html = False
     unseen: list[tuple[int, int]] = []
     conditions = 0
     condition_at = 0
@@ -101,8 +99,9 @@ def scan_markup(html: bytes) -> Markup:
                 is_tail_open = True
                 unseen.append((start, length + 1))
                 break
-            if html.startswith(b"<!--", start):
-                unseen.append((start, position))
+            unseen.append((start, position))
+            # Inside svg and math a CDATA section ends at "]]>", elsewhere at the first ">".
+            is_ambiguous |= is_foreign and html.startswith(b"<![CDATA[", start)
             step = _condition_step(html, start, position)
             if step > 0 and not conditions:
                 condition_at = start
@@ -110,7 +109,7 @@ def scan_markup(html: bytes) -> Markup:
                 unseen.append((condition_at, position))
             conditions = max(conditions + step, 0)
             continue
-        tag = _TAG.match(html, start)
+        tag = TAG.match(html, start)
         if tag is None:
             is_tail_open = True
             unseen.append((start, length + 1))
@@ -121,27 +120,43 @@ def scan_markup(html: bytes) -> Markup:
             if not tag[1]:
                 if body_open < 0:
                     body_open = position
+                else:
+                    # Its attributes go to the first one, if that has none of the kind.
+                    is_ambiguous |= _may_hide(tag[0])
             elif not conditions:
                 body_close = start
         elif name == b"html":
-            if tag[1] and not conditions:
-                html_close = start
+            if tag[1]:
+                html_close = html_close if conditions else start
+            else:
+                is_ambiguous |= has_html and _may_hide(tag[0])
+                has_html = True
         elif name == b"frameset":
             # Frames take the place of the body.
             is_ambiguous = True
+        elif name in (b"svg", b"math"):
+            is_foreign |= not tag[1]
         elif not tag[1] and name in _RAW_NAMES:
+            # In svg and math a style or title is an element like others.
+            is_ambiguous |= is_foreign
             end = _find_raw_end(html, name, position)
             if end < 0:
                 is_tail_open = True
                 unseen.append((start, length + 1))
                 break
             is_ambiguous |= name == b"script" and _is_doubtful_script(html[position:end])
+            is_ambiguous |= name == b"template" and _DOUBTFUL_TEMPLATE.search(html, position, end) is not None
             unseen.append((start, end))
             position = end
     if conditions and not is_tail_open:
         is_tail_open = True
         unseen.append((condition_at, length + 1))
     return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen))
+
+
+def _may_hide(tag: bytes) -> bool:
+    lowered = tag.lower()
+    return b"style" in lowered or b"hidden" in lowered
 
 
 def _condition_step(html: bytes, start: int, end: int) -> int:
@@ -184,7 +199,7 @@ def _find_raw_end(html: bytes, name: bytes, position: int) -> int:
 def _find_close(html: bytes, name: bytes, position: int) -> int:
     """Where the end tag that matches an already opened ``name`` starts, or -1."""
     depth = 1
-    for found in re.compile(rb"<(/?)(?i:" + re.escape(name) + rb")(?=[\s/>])").finditer(html, position):
+    for found in re.compile(rb"<(/?)(?i:" + re.escape(name) + rb")(?=[\t\n\f\r />])").finditer(html, position):
         depth += -1 if found[1] else 1
         if not depth:
             return found.start()
@@ -210,53 +225,3 @@ def find_place(html: bytes, markup: Markup) -> int | None:
     if place >= 0 and not is_within(place, markup.unseen) and not is_hidden(html, place, markup.unseen):
         return place
     return None
-
-
-def is_hidden(html: bytes, place: int, unseen: list[tuple[int, int]]) -> bool:
-    """Whether an element with an inline ``display:none`` is still open at ``place``.
-
-    Style sheets are not evaluated: what they hide, they hide by the sender's class names, which the footer has none of.
-    """
-    lowered = html[:place].lower()
-    if lowered.rfind(b"display:none") < 0 and lowered.rfind(b"display: none") < 0:
-        return False
-    position = 0
-    for _ in range(_MAX_HIDDEN):
-        found = _HIDDEN.search(lowered, position)
-        if found is None:
-            return False
-        # Never further back than the last one looked at: without a "<" in between, the context is the same.
-        opened = lowered.rfind(b"<", position, found.start())
-        position = found.end()
-        name = _TAG_NAME.match(lowered, opened) if opened >= 0 else None
-        if name is None or is_within(opened, unseen):
-            continue
-        tag = _TAG.match(lowered, opened)
-        if tag is None or tag.end() < found.end():
-            continue
-        position = tag.end()
-        if name[1] in _VOID:
-            continue
-        closed = _find_close(lowered, name[1], position)
-        if closed < 0:
-            return True
-        # What is hidden inside the hidden does not matter: go on behind it, so that nesting stays linear.
-        position = closed
-    return True
-
-
-def is_within(offset: int, spans: list[tuple[int, int]]) -> bool:
-    """Whether ``offset`` lies in one of ``spans``, which are in order and apart."""
-    place = bisect_right(spans, offset, key=lambda span: span[0]) - 1
-    return place >= 0 and offset < spans[place][1]
-
-
-def is_visible_link(html: bytes, offset: int, markup: Markup) -> bool:
-    """Whether a URL at ``offset`` can be seen or followed: in shown text, or the target of an ``<a>``."""
-    if is_within(offset, markup.unseen) or is_hidden(html, offset, markup.unseen):
-        return False
-    opened = html.rfind(b"<", 0, offset)
-    tag = _TAG.match(html, opened) if opened >= 0 else None
-    if tag is None or tag.end() <= offset:
-        return True
-    return tag[2].lower() in (b"a", b"area") and _HREF.search(html, opened, offset) is not None

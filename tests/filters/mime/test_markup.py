@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.mime.markup import find_place, is_hidden, is_visible_link, scan_markup
+from filters.mime.markup import find_place, scan_markup
+from filters.mime.visibility import find_visible, is_hidden
 
 MARK = "|"
 
@@ -107,7 +108,8 @@ def test_where_no_place_is_surely_seen_there_is_none(html: str) -> None:
 def test_a_link_counts_only_where_it_is_seen_or_followed(html: str, is_seen: bool) -> None:
     """In text, or as the target of a link."""
     octets = html.encode()
-    assert is_visible_link(octets, octets.index(b"X"), scan_markup(octets)) is is_seen
+    at = octets.index(b"X")
+    assert find_visible(octets, [(at, at + 1)], scan_markup(octets).unseen) == [is_seen]
 
 
 class _Reader(HTMLParser):
