@@ -31,6 +31,7 @@ LONG_HTML_BYTES = 90_000
 MAX_PLACEHOLDERS = 1_000
 
 _LINK_END = re.compile(rb"[A-Za-z0-9._~:/?#@&=%+;-]*")
+_DOUBTFUL_ESCAPE = re.compile(rb"==(?:[0-9A-Fa-f]{2}|\r\n)")
 _ARMOUR = b"-----BEGIN PGP "
 
 
@@ -155,6 +156,9 @@ def _read(part: Part) -> _Text:
     if encoding == "base64":
         decoded = decode_base64(encoded)
     elif encoding == "quoted-printable":
+        if b"==" in encoded and _DOUBTFUL_ESCAPE.search(encoded):
+            # Some readers take the first "=" for itself, some for the start of a broken escape.
+            raise MalformedContent(RewriteDetail.MALFORMED_ENCODING)
         decoded = decode_quoted_printable(encoded)
     elif encoding in IDENTITY_ENCODINGS:
         decoded = encoded

@@ -127,3 +127,8 @@ def test_an_attribute_name_may_begin_with_an_equals_sign() -> None:
 def test_a_charset_with_wide_characters_is_never_taken_for_ascii(charset: bytes) -> None:
     """ASCII octets behind them would be other letters."""
     assert _copy(b"x", b"text/html; charset=" + charset) == RewriteDetail.UNSUITABLE_CHARSET
+
+
+def test_an_equals_sign_before_an_escape_is_refused() -> None:
+    """Readers decode it differently, so that a tag could be one for some of them only."""
+    assert _copy(b"==3C!-- x", encoding=b"quoted-printable") == RewriteDetail.MALFORMED_ENCODING
