@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -39,6 +40,14 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A sink closes what is idle for long; the next message gets a fresh connection."""
+        if self in self._proxy.free:
+            self._proxy.free.remove(self)
+        if self._client is not None:
+            self._client.hang_up()
+        self._proxy.connect()
 
     def send(self, client: Client, envelope: list[bytes], content: list[bytes]) -> None:
         self._client = client
@@ -94,6 +103,9 @@ class Client(asyncio.Protocol):
     def answer(self, reply: bytes) -> None:
         self._transport.write(reply)
 
+    def hang_up(self) -> None:
+        self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         if self._is_content:
             self._content.append(data)
@@ -130,12 +142,24 @@ class BareProxy:
         self._connections = connections
         self._waiting: list[tuple[Client, list[bytes], list[bytes]]] = []
         self.free: list[Upstream] = []
+        self._connecting: set[asyncio.Task[None]] = set()
 
     async def start(self, listening: socket.socket) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
         for _ in range(self._connections):
-            await loop.create_connection(lambda: Upstream(self), self._host, self._port)
+            await self._connect()
+        loop = asyncio.get_running_loop()
         return await loop.create_server(lambda: Client(self), sock=listening, backlog=1024)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # the sink is gone: so is the run
+            await loop.create_connection(lambda: Upstream(self), self._host, self._port)
+
+    def connect(self) -> None:
+        """Another connection in place of one that was lost."""
+        task = asyncio.get_running_loop().create_task(self._connect(), name="bare connect")
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def relay(self, client: Client, envelope: list[bytes], content: list[bytes]) -> None:
         self._waiting.append((client, envelope, content))

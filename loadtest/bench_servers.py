@@ -120,7 +120,7 @@ def running_sink(directory: Path) -> Iterator[Sink]:
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
     command = [find_program("smtp-sink"), *user, "-c", "-m", "1000", f"127.0.0.1:{port}", "1000"]
     with _running(command, counter), counter.open("rb"):
-        _wait_for_port(port)
+        wait_for_port(port)
         yield Sink(port, counter)
 
 
@@ -130,7 +130,7 @@ def running_bare_proxy(directory: Path, sink_port: int) -> Iterator[Server]:
     port = free_port()
     ends = ("--listen", f"127.0.0.1:{port}", "--upstream", f"127.0.0.1:{sink_port}", "--workers", str(WORKERS))
     with _running([sys.executable, "-m", "loadtest.bare_proxy", *ends], directory / "bare.log") as process:
-        _wait_for_port(port)
+        wait_for_port(port)
         time.sleep(0.5)  # the other worker
         yield Server(port, (process.pid,))
 
@@ -143,7 +143,7 @@ def running_redis(directory: Path) -> Iterator[Server]:
     options = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(directory))
     command = [find_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", *options]
     with _running(command, directory / "redis.log") as process:
-        _wait_for_port(port)
+        wait_for_port(port)
         yield Server(port, (process.pid,))
 
 
@@ -213,7 +213,8 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Until something listens on loopback port ``port``. Raises ``RuntimeError`` if nothing does in a minute."""
     _wait_until(lambda: _is_open(port), None, f"nothing listens on port {port}")
 
 

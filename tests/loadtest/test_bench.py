@@ -13,6 +13,7 @@ import pytest
 from loadtest import bench
 from loadtest.bench_page import render_page, render_tables
 from loadtest.bench_results import LatencyRun, Machine, Results, Run, Target
+from loadtest.bench_servers import Sink, find_program, free_port, running_bare_proxy, wait_for_port
 from loadtest.process_time import cpu_time
 
 MACHINE = Machine(2, "Some CPU", 4.0, {"Python": "3.11.7"}, 0.0)
@@ -110,6 +111,25 @@ def test_the_sink_counts_what_the_bare_proxy_hands_on(tmp_path):
         personal = KEEP._replace(name="personal", is_personal=True)
         assert standing.run(personal, "bare", 200).recipients_per_second > 0
     assert time.monotonic() - started < 60
+
+
+def test_the_bare_proxy_outlives_a_sink_that_closes_idle_connections(tmp_path):
+    """smtp-sink does after a while, and a bench runs for many minutes: no message may fail for that."""
+    tmp_path.chmod(0o755)
+    sink_port = free_port()
+    sink = [find_program("smtp-sink"), *(("-u", "nobody") if os.geteuid() == 0 else ()), "-t", "1", "-c"]
+    with (tmp_path / "count").open("wb") as counter:
+        process = subprocess.Popen([*sink, f"127.0.0.1:{sink_port}", "100"], stdout=counter, stderr=counter)
+    try:
+        wait_for_port(sink_port)
+        with running_bare_proxy(tmp_path, sink_port) as proxy:
+            standing = bench.Bench(tmp_path, Sink(sink_port, tmp_path / "count"), {"bare": proxy}, 3)
+            for _ in range(2):
+                time.sleep(2.5)  # idle for longer than the sink's second
+                standing.run(KEEP, "bare", 100)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_a_message_too_few_at_the_sink_is_an_error(tmp_path):
