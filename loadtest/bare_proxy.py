@@ -33,6 +33,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, proxy: BareProxy) -> None:
         self._proxy = proxy
         self._client: Client | None = None
+        self._envelope: list[bytes] = []
         self._content: list[bytes] = []
         self._awaited = 0  # reply lines still to come before the content may be written
         self._is_ready = False
@@ -42,15 +43,21 @@ class Upstream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A sink closes what is idle for long; the next message gets a fresh connection."""
-        if self in self._proxy.free:
-            self._proxy.free.remove(self)
-        if self._client is not None:
+        """A sink closes what is idle for long. What was sent at that very moment and not answered is sent again."""
+        self._leave()
+        if self._client is not None and self._awaited > len(self._envelope):
+            self._proxy.relay(self._client, self._envelope, self._content)
+        elif self._client is not None:
             self._client.hang_up()
         self._proxy.connect()
 
+    def _leave(self) -> None:
+        if self in self._proxy.free:
+            self._proxy.free.remove(self)
+
     def send(self, client: Client, envelope: list[bytes], content: list[bytes]) -> None:
         self._client = client
+        self._envelope = envelope
         self._content = content
         self._awaited = len(envelope) + 1
         self._transport.write(b"".join(envelope) + b"DATA\r\n")
@@ -66,6 +73,8 @@ class Upstream(asyncio.Protocol):
                 continue
             if not self._is_ready:
                 self._greet(line)
+            elif self._client is None:
+                self._leave()  # "421 timeout exceeded": whatever is said unasked is a farewell
             elif self._awaited > 1:
                 self._awaited -= 1
             elif self._awaited:
@@ -74,8 +83,7 @@ class Upstream(asyncio.Protocol):
             else:
                 client, self._client = self._client, None
                 self._proxy.free.append(self)
-                if client is not None:
-                    client.answer(line + b"\n")
+                client.answer(line + b"\n")
                 self._proxy.serve()
 
     def _greet(self, line: bytes) -> None:
