@@ -1,0 +1,1 @@
+"""One module for each provider's interface: request ↔ ``Submission``, outcomes ↔ response."""
