@@ -151,3 +151,43 @@ class Dialect(Protocol):
 
         ``response`` is None where every id asked about was minted by us, so that the upstream need not be asked.
         """
+
+
+class Composer(Protocol):
+    """A dialect that requests read in another one may leave through (``POST /v1/messages`` above all). Optional."""
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """The request by which a sender of this dialect would ask for ``submission``, for this codec's own ``read``.
+
+        Made from texts, recipients (their E.164 form), sender title, tags, kind and ``send_at``; not from ``fields``,
+        which are another codec's. ``account`` holds the operator's credentials and fixed fields by names of this
+        dialect ("username", "password", "key" …). Raises ``RequestRefusedError`` where something cannot be said in it.
+        """
+
+
+class InboundMessage(NamedTuple):
+    """An SMS that a person sent to one of our numbers, as a provider's webhook tells it.
+
+    ``sender`` and ``destination`` as spelled there; ``message_id`` is the provider's, the same when it tells it again;
+    ``received_at`` in seconds since 1970 UTC, None where it is not told.
+    """
+
+    sender: str
+    destination: str
+    text: str
+    message_id: str
+    received_at: float | None = None
+
+
+class InboundCodec(Protocol):
+    """A dialect whose webhook for incoming messages (MO) we can read. Optional."""
+
+    def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
+        """The messages in a webhook's request; empty where it tells of something else. Raises
+        ``RequestRefusedError``."""
+
+    def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:
+        """Whether the provider's signature over ``request`` is good; None where this dialect signs nothing."""
+
+    def write_inbound_answer(self, is_taken: bool) -> HttpResponse:
+        """What the provider expects: taken, or come again."""
