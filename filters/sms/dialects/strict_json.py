@@ -1,0 +1,175 @@
+"""JSON bodies read so that no second reader could find other recipients in them.
+
+Refused, by the name of the field: a key twice in one object (after escapes are undone), NaN and Infinity, numbers where
+text is due, booleans where numbers are due, fractions, half a surrogate pair, a byte order mark, anything but UTF-8, a
+body announced as a form. Every function raises ``RequestRefusedError``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+import orjson
+
+from filters.sms.dialect import Fault, RequestRefusedError
+from filters.sms.dialects.field_names import place, refuse_unknown_names
+from filters.sms.http import HttpRequest, HttpResponse
+
+MAX_INTEGER_DIGITS = 32
+"""More than any phone number or job id has; longer ones are a mistake or an attack on the reader."""
+
+
+def read_json_object(request: HttpRequest) -> dict[str, Any]:
+    """The object in the body of ``request``. The content type may be absent; where it is there it must say JSON."""
+    refuse_other_content(request, ("application/json", "text/json"))
+    found = parse_json(request.body)
+    if type(found) is not dict:
+        raise malformed("the body: expected a JSON object")
+    return found
+
+
+def parse_json(body: bytes) -> Any:
+    """Any JSON value: the strict reading without looking at headers (webhooks post arrays)."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise malformed("the body: expected UTF-8") from None
+    try:
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_integer)
+    except (ValueError, RecursionError):
+        raise malformed("the body: expected JSON") from None
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_half_surrogates(found)
+    return found
+
+
+def refuse_other_content(request: HttpRequest, expected: Collection[str]) -> None:
+    """Refuses a body in another syntax than ``expected`` (media types), another charset, or packed."""
+    types = [value for name, value in request.headers if name == "content-type"]
+    if len(types) > 1:
+        raise malformed("Content-Type: expected once")
+    if types:
+        essence, *parameters = types[0].split(";")
+        if essence.strip().lower() not in expected:
+            raise malformed(f"Content-Type: expected {next(iter(expected))}")
+        for parameter in parameters:
+            name, _, value = parameter.strip().lower().partition("=")
+            if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+                raise malformed("Content-Type: expected charset UTF-8")
+    if (request.header("content-encoding") or "identity").lower() != "identity":
+        raise malformed("Content-Encoding: expected none")
+
+
+def check_fields(found: Mapping[str, Any], known: frozenset[str], where: str = "") -> None:
+    """Refuses fields that are not ``known`` and known ones in other letters."""
+    if not found.keys() <= known:
+        refuse_unknown_names(found, known, where)
+
+
+def text_field(found: Mapping[str, Any], name: str, where: str = "", *, default: str | None = "") -> str:
+    """A text; ``default`` where the field is absent or null, refused then if ``default`` is None."""
+    value = found.get(name)
+    if type(value) is str:
+        return value
+    if value is None and default is not None:
+        return default
+    raise malformed(f"{place(where, name)}: expected text")
+
+
+def code_field(found: Mapping[str, Any], name: str, where: str = "", *, default: str | None = "") -> str:
+    """A short code or number that clients write as text or as an integer: both give text."""
+    value = found.get(name)
+    if type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    if value is None and default is not None:
+        return default
+    raise malformed(f"{place(where, name)}: expected text or an integer")
+
+
+def boolean_field(found: Mapping[str, Any], name: str, where: str = "") -> bool | None:
+    """True or false, None where absent or null; never a text or a number that means one."""
+    value = found.get(name)
+    if value is None or type(value) is bool:
+        return value
+    raise malformed(f"{place(where, name)}: expected true or false")
+
+
+def integer_field(found: Mapping[str, Any], name: str, where: str = "") -> int | None:
+    """An integer, None where absent or null."""
+    value = found.get(name)
+    if value is None or type(value) is int:
+        return value
+    raise malformed(f"{place(where, name)}: expected an integer")
+
+
+def object_field(found: Mapping[str, Any], name: str, where: str = "") -> dict[str, Any]:
+    """An object, which must be there."""
+    value = found.get(name)
+    if type(value) is not dict:
+        raise malformed(f"{place(where, name)}: expected an object")
+    return value
+
+
+def list_field(found: Mapping[str, Any], name: str, where: str = "") -> list[Any]:
+    """A list with something in it, which must be there."""
+    value = found.get(name)
+    if type(value) is not list or not value:
+        raise malformed(f"{place(where, name)}: expected a list that is not empty")
+    return value
+
+
+def write_json(value: Any) -> bytes:
+    """``value`` as compact UTF-8 JSON."""
+    return orjson.dumps(value)
+
+
+def json_response(status: int, value: Any) -> HttpResponse:
+    """An answer of ours in JSON."""
+    return HttpResponse(status, (("content-type", "application/json; charset=utf-8"),), write_json(value))
+
+
+def malformed(detail: str) -> RequestRefusedError:
+    """The error to raise; ``detail`` names the field and what was expected, never a value."""
+    return RequestRefusedError(Fault.MALFORMED, detail)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise malformed(f"{place('', name)}: expected once")
+            seen.add(name)
+    return found
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise malformed("the body: NaN and Infinity are not JSON")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
+        raise malformed("the body: holds a number of too many digits")
+    if digits == "-0":
+        # Written back it would be another text.
+        raise malformed("the body: holds a negative zero")
+    return int(digits)
+
+
+def _refuse_half_surrogates(value: Any) -> None:
+    """A pair arrives joined; what is left of the range is half a pair, which UTF-8 cannot carry."""
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise malformed("the body: a text holds half a surrogate pair")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_half_surrogates(name)
+            _refuse_half_surrogates(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_half_surrogates(inner)
