@@ -49,7 +49,8 @@ class Submission:
 
     ``tag_class`` and ``tag_type`` are what the dialect's own fields say, None where it has none or they are absent.
     ``credential_id`` names the account for logs and routing without its secret ("" where unknown); ``sender_title`` is
-    the originator. ``send_at`` (seconds since 1970 UTC) is None for "now". ``fields`` is the codec's own: whatever it
+    the originator. ``brand`` (code or name) and ``campaign`` are what the sender says in the request, "" where it does
+    not. ``send_at`` (seconds since 1970 UTC) is None for "now". ``fields`` is the codec's own: whatever it
     needs to rebuild the upstream request and the answer. ``is_dry`` asks for the decision only.
     """
 
@@ -65,6 +66,8 @@ class Submission:
     alphabet: Alphabet = Alphabet.AUTO
     send_at: float | None = None
     is_dry: bool = False
+    brand: str = ""
+    campaign: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
 
 
