@@ -325,7 +325,7 @@ class PlainDialect:
 def _read_recipients(listed: Sequence[Any], common: str | None) -> tuple[list[str], list[SmsRecipient]]:
     """Texts (each once) and recipients; a number that is none is kept without one, to be answered for."""
     texts: list[str] = [] if common is None else [common]
-    at = {text: 0 for text in texts}
+    at = dict.fromkeys(texts, 0)
     recipients: list[SmsRecipient] = []
     for n, entry in enumerate(listed):
         reference, text, index = "", None, 0
