@@ -189,9 +189,9 @@ def encode_decision(
     size_bytes: int,
     content_sha256: str,
     index: Mapping[str, object] | None,
-    recipients: Sequence[Mapping[str, object]],
+    recipients: Sequence[Mapping[str, object]] | orjson.Fragment,
 ) -> bytes:
-    """The record of one message. ``decided_at`` in seconds since 1970 UTC."""
+    """The record of one message. ``decided_at`` in seconds since 1970 UTC; ``recipients`` may be printed already."""
     return orjson.dumps(
         {
             "v": FORMAT,

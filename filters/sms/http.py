@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 
@@ -33,3 +34,24 @@ class HttpResponse(NamedTuple):
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+
+
+class UpstreamFault(StrEnum):
+    """Why the upstream gave no answer that can be read. After the first three it has seen nothing of the request."""
+
+    UNREACHABLE = "unreachable"
+    NO_ROOM = "no_room"
+    """Our own limits: connections, rate, or a breaker that is open."""
+    EXPIRED = "expired"
+    """Waited too long for its turn: the decision behind it has to be made again."""
+    LOST = "lost"
+    TIMED_OUT = "timed_out"
+    GARBAGE = "garbage"
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the upstream may have taken the request."""
+        return self in _UNKNOWN
+
+
+_UNKNOWN = frozenset({UpstreamFault.LOST, UpstreamFault.TIMED_OUT, UpstreamFault.GARBAGE})
