@@ -1,0 +1,61 @@
+"""Numbers as requests spell them, and texts as requests share them."""
+
+from __future__ import annotations
+
+import re
+
+from filters.phone import PhoneError, PhoneNumber, parse_phone
+from filters.sms.dialect import Fault, RequestRefusedError
+
+_SEVERAL = re.compile(r"[,;|/\\&\r\n\t]").search
+"""What separates numbers somewhere: a provider might split where our parser sees one bad number."""
+
+INVALID = "0"
+"""Stands for a number that could not be parsed where a request is composed anew; no parser takes it for a number."""
+
+
+def read_number(spelled: str, where: str) -> PhoneNumber | None:
+    """The number, or None where it is not one. Raises ``RequestRefusedError`` where it may be several."""
+    try:
+        return parse_phone(spelled)
+    except PhoneError:
+        if _SEVERAL(spelled):
+            raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected one number") from None
+        return None
+
+
+def national_digits(number: PhoneNumber | None) -> str:
+    """Ten digits for a Turkish number, the digits with country code for others."""
+    if number is None:
+        return INVALID
+    return number.e164[3:] if not number.is_abroad else number.e164[1:]
+
+
+def international_digits(number: PhoneNumber | None) -> str:
+    """The digits with country code, without plus."""
+    return INVALID if number is None else number.e164[1:]
+
+
+class SharedTexts:
+    """Numbers the texts of a request: equal texts get one number, so that each is looked at once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str, where: str) -> int:
+        """The place of ``text`` in ``all``. Raises ``RequestRefusedError`` for a text with nothing in it."""
+        found = self._numbers.get(text)
+        if found is not None:
+            return found
+        if not text.strip():
+            raise RequestRefusedError(Fault.NO_TEXT, f"{where}: expected something in it")
+        if "\x00" in text:
+            # Where a reader ends the text here, what follows (the opt-out) would not be sent.
+            raise RequestRefusedError(Fault.MALFORMED, f"{where}: holds a zero character")
+        self._numbers[text] = len(self._numbers)
+        return self._numbers[text]
+
+    @property
+    def all(self) -> list[str]:
+        """The texts, in the order in which they were met."""
+        return list(self._numbers)
