@@ -1,0 +1,131 @@
+"""Commands, statuses and TLV tags by name (SMPP 3.4, sections 5.1.2.1, 5.1.3 and 5.3.2)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+RESPONSE: Final = 0x80000000
+"""The bit that makes a command its response."""
+
+GENERIC_NACK: Final = 0x80000000
+BIND_RECEIVER: Final = 0x00000001
+BIND_TRANSMITTER: Final = 0x00000002
+QUERY_SM: Final = 0x00000003
+SUBMIT_SM: Final = 0x00000004
+DELIVER_SM: Final = 0x00000005
+UNBIND: Final = 0x00000006
+REPLACE_SM: Final = 0x00000007
+CANCEL_SM: Final = 0x00000008
+BIND_TRANSCEIVER: Final = 0x00000009
+OUTBIND: Final = 0x0000000B
+ENQUIRE_LINK: Final = 0x00000015
+SUBMIT_MULTI: Final = 0x00000021
+ALERT_NOTIFICATION: Final = 0x00000102
+DATA_SM: Final = 0x00000103
+
+BINDS: Final = frozenset({BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER})
+REQUESTS: Final = BINDS | {
+    QUERY_SM, SUBMIT_SM, DELIVER_SM, UNBIND, REPLACE_SM, CANCEL_SM, OUTBIND, ENQUIRE_LINK, SUBMIT_MULTI,
+    ALERT_NOTIFICATION, DATA_SM,
+}  # fmt: skip
+
+MAX_SEQUENCE: Final = 0x7FFFFFFF
+INTERFACE_VERSION: Final = 0x34
+
+
+class CommandStatus(IntEnum):
+    """The statuses we say or look at; any other number an SMSC says is passed on as it is."""
+
+    OK = 0x00
+    INVALID_LENGTH = 0x01
+    INVALID_COMMAND_LENGTH = 0x02
+    INVALID_COMMAND = 0x03
+    INVALID_BIND_STATE = 0x04
+    ALREADY_BOUND = 0x05
+    INVALID_PRIORITY = 0x06
+    SYSTEM_ERROR = 0x08
+    INVALID_SOURCE = 0x0A
+    INVALID_DESTINATION = 0x0B
+    BIND_FAILED = 0x0D
+    INVALID_PASSWORD = 0x0E
+    INVALID_SYSTEM_ID = 0x0F
+    CANCEL_FAILED = 0x11
+    REPLACE_FAILED = 0x13
+    QUEUE_FULL = 0x14
+    INVALID_SERVICE_TYPE = 0x15
+    INVALID_NUMBER_OF_DESTINATIONS = 0x33
+    INVALID_DISTRIBUTION_LIST = 0x34
+    INVALID_DESTINATION_FLAG = 0x40
+    INVALID_ESM_CLASS = 0x43
+    CANNOT_SUBMIT_TO_LIST = 0x44
+    SUBMIT_FAILED = 0x45
+    THROTTLED = 0x58
+    INVALID_SCHEDULE = 0x61
+    INVALID_EXPIRY = 0x62
+    RECEIVER_TEMPORARY = 0x64
+    RECEIVER_PERMANENT = 0x65
+    QUERY_FAILED = 0x67
+    INVALID_TLV_STREAM = 0xC0
+    INVALID_TLV_LENGTH = 0xC2
+    MISSING_TLV = 0xC3
+    INVALID_TLV_VALUE = 0xC4
+    DELIVERY_FAILED = 0xFE
+    UNKNOWN_ERROR = 0xFF
+
+
+TEMPORARY: Final = frozenset(
+    {
+        CommandStatus.SYSTEM_ERROR,
+        CommandStatus.QUEUE_FULL,
+        CommandStatus.THROTTLED,
+        CommandStatus.RECEIVER_TEMPORARY,
+    }
+)
+"""What an ESME is used to retry after. Never said of a recipient without consent."""
+
+THROTTLING: Final = frozenset({CommandStatus.QUEUE_FULL, CommandStatus.THROTTLED})
+
+
+class Tag(IntEnum):
+    """TLVs that mean something to us."""
+
+    ADDITIONAL_STATUS_TEXT = 0x001D
+    RECEIPTED_MESSAGE_ID = 0x001E
+    PRIVACY = 0x0201
+    USER_MESSAGE_REFERENCE = 0x0204
+    SOURCE_PORT = 0x020A
+    DESTINATION_PORT = 0x020B
+    SAR_REFERENCE = 0x020C
+    LANGUAGE = 0x020D
+    SAR_TOTAL = 0x020E
+    SAR_NUMBER = 0x020F
+    INTERFACE_VERSION = 0x0210
+    NETWORK_ERROR = 0x0423
+    MESSAGE_PAYLOAD = 0x0424
+    MORE_MESSAGES = 0x0426
+    MESSAGE_STATE = 0x0427
+
+
+VENDOR_TAGS: Final = range(0x1400, 0x4000)
+
+FIXED_LENGTHS: Final[dict[int, int]] = {
+    Tag.PRIVACY: 1,
+    Tag.USER_MESSAGE_REFERENCE: 2,
+    Tag.SOURCE_PORT: 2,
+    Tag.DESTINATION_PORT: 2,
+    Tag.SAR_REFERENCE: 2,
+    Tag.LANGUAGE: 1,
+    Tag.SAR_TOTAL: 1,
+    Tag.SAR_NUMBER: 1,
+    Tag.INTERFACE_VERSION: 1,
+    Tag.NETWORK_ERROR: 3,
+    Tag.MORE_MESSAGES: 1,
+    Tag.MESSAGE_STATE: 1,
+}
+
+# esm_class (5.2.12)
+MODE_MASK: Final = 0x03
+TYPE_MASK: Final = 0x3C
+TYPE_RECEIPT: Final = 0x04
+HAS_HEADER: Final = 0x40
