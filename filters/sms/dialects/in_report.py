@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import TypeVar
 
 from filters.reason import Reason
 from filters.sms.dialect import Fault
-from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.http import HttpResponse
 from filters.sms.message import Relayed, SmsFate
 from filters.vocabulary import Outcome
 
@@ -57,11 +56,10 @@ def all_unknown(count: int) -> Relayed:
     return Relayed((SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST),) * count)
 
 
-def passed_on(response: HttpResponse) -> HttpResponse:
-    """The upstream's answer without headers that belong to its connection or its server."""
-    return HttpResponse(
-        response.status, tuple(header for header in response.headers if header[0] in _ANSWER_HEADERS), response.body
-    )
+def passed_on(response: HttpResponse, more: tuple[tuple[str, str], ...] = ()) -> HttpResponse:
+    """The upstream's answer without headers that belong to its connection or its server, with ``more`` of ours."""
+    headers = tuple(header for header in response.headers if header[0] in _ANSWER_HEADERS)
+    return HttpResponse(response.status, headers + more, response.body)
 
 
 def page_of(rows: Sequence[_Row], page: int, size: int) -> Sequence[_Row]:
@@ -71,17 +69,6 @@ def page_of(rows: Sequence[_Row], page: int, size: int) -> Sequence[_Row]:
     than twice its size, and a client that stops at the first short page has seen all of both.
     """
     return rows[page * size : (page + 1) * size]
-
-
-def basic_user(request: HttpRequest) -> str:
-    """The user name of HTTP Basic credentials, "" where there are none that can be read."""
-    scheme, _, packed = (request.header("authorization") or "").partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(packed.strip(), validate=True).decode("utf-8").partition(":")[0]
-    except (binascii.Error, ValueError):
-        return ""
 
 
 def basic_header(username: str, password: str) -> tuple[str, str]:

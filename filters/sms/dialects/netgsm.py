@@ -11,12 +11,12 @@ from typing import Any
 
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects import netgsm_report
+from filters.sms.dialects.headers import account_of, segments_header
 from filters.sms.dialects.in_report import (
     all_refused,
     all_relayed,
     all_unknown,
     basic_header,
-    basic_user,
     is_relayed,
     passed_on,
     refused_whole,
@@ -33,7 +33,7 @@ from filters.sms.dialects.netgsm_values import (
     read_date,
     read_iysfilter,
 )
-from filters.sms.dialects.numbers import SharedTexts, national_digits, read_number
+from filters.sms.dialects.spelled_numbers import SharedTexts, national_digits, read_number
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import (
     check_fields,
@@ -123,7 +123,7 @@ class NetgsmDialect:
             recipients=recipients,
             texts=texts,
             sender_title=text_field(found, "msgheader", default=None),
-            credential_id=basic_user(request),
+            credential_id=account_of(request),
             tag_class=message_class,
             tag_type=recipient_type,
             alphabet=alphabet_of(text_field(found, "encoding"), "encoding"),
@@ -146,7 +146,7 @@ class NetgsmDialect:
             recipients=[recipient],
             texts=texts.all,
             sender_title=text_field(found, "msgheader", default=None),
-            credential_id=basic_user(request),
+            credential_id=account_of(request),
             # The provider has a call of its own for one-time passwords; it is never commercial there.
             tag_class=MessageClass.INFORMATIONAL,
             kind=TextKind.OTP,
@@ -221,7 +221,7 @@ class NetgsmDialect:
     ) -> HttpResponse:
         is_otp = submission.operation == OTP.operation
         if response is not None and is_relayed(fates):
-            return passed_on(response)
+            return passed_on(response, segments_header(segments))
         if response is not None:
             code, _ = _read_code(response)
             if code and code not in ACCEPTED:
@@ -232,7 +232,8 @@ class NetgsmDialect:
         if is_otp:
             # One number and no report: code 50 is this call's "the number cannot be sent to".
             return _refusal("50", "the number may not be sent to")
-        return json_response(200, {"code": "00", "jobid": minted_id, "description": "queued"})
+        accepted = json_response(200, {"code": "00", "jobid": minted_id, "description": "queued"})
+        return passed_on(accepted, segments_header(segments))
 
     def mint_id(self, number: int) -> str:
         return mint_job_id(number)

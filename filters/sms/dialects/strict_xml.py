@@ -29,6 +29,9 @@ MEDIA_TYPES = ("text/xml", "application/xml", "application/x-www-form-urlencoded
 
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-9", "windows-1254")
 
+_KEPT = {"\r": "&#13;"}
+"""A bare carriage return would be read back as a line feed."""
+
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 
 
@@ -93,7 +96,7 @@ def parse_xml(body: bytes) -> Element:
 def write_element(element: Element) -> str:
     """The element as XML, without declaration."""
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attributes.items())
-    inner = "".join(map(write_element, element.children)) if element.children else escape(element.text)
+    inner = "".join(map(write_element, element.children)) if element.children else escape(element.text, _KEPT)
     return f"<{element.name}{attributes}>{inner}</{element.name}>"
 
 

@@ -24,6 +24,14 @@ def read_number(spelled: str, where: str) -> PhoneNumber | None:
         return None
 
 
+def read_number_list(spelled: str, where: str) -> list[tuple[PhoneNumber | None, str]]:
+    """The numbers of a comma list, with their spelling without blanks around it. Raises ``RequestRefusedError``."""
+    pieces = [piece.strip(" ") for piece in spelled.split(",")]
+    if not all(pieces):
+        raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected a number between commas")
+    return [(read_number(piece, where), piece) for piece in pieces]
+
+
 def national_digits(number: PhoneNumber | None) -> str:
     """Ten digits for a Turkish number, the digits with country code for others."""
     if number is None:

@@ -1,0 +1,276 @@
+"""İleti Merkezi, JSON (sms-dialects 4): accepted now, shown as "not sent" in the report.
+
+Its XML and query twins are not spoken: a request to them is answered "not found". That its own check tells of a number
+without consent by 112 is implied by its documents, not stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from filters.reason import Reason
+from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialects import iletimerkezi_report
+from filters.sms.dialects.headers import segments_header
+from filters.sms.dialects.iletimerkezi_values import answer_of, read_answer_code, status_code_of
+from filters.sms.dialects.in_report import (
+    UNSETTLED,
+    all_refused,
+    all_relayed,
+    all_unknown,
+    is_relayed,
+    passed_on,
+)
+from filters.sms.dialects.spelled_numbers import SharedTexts, international_digits, read_number
+from filters.sms.dialects.strict_form import refuse_query
+from filters.sms.dialects.strict_json import (
+    check_fields,
+    code_field,
+    list_field,
+    malformed,
+    object_field,
+    read_json_object,
+    text_field,
+    write_json,
+)
+from filters.sms.dialects.turkish_time import find_time, write_time
+from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
+from filters.vocabulary import MessageClass, RecipientType
+
+MAX_RECIPIENTS = 50_000
+
+SEND = Call(CallKind.SEND, "send-sms")
+
+_CALLS: dict[str, Call] = {
+    "/v1/send-sms/json": SEND,
+    "/v1/get-report/json": Call(CallKind.REPORT, "get-report"),
+    "/v1/cancel-order/json": Call(CallKind.CANCEL, "cancel-order"),
+    **{
+        f"/v1/{operation}/json": Call(CallKind.UNTOUCHED, operation)
+        for operation in (
+            "get-reports",
+            "get-sender",
+            "get-balance",
+            "get-blacklist",
+            "add-blacklist",
+            "delete-blacklist",
+            "consent/create",
+            "consent/show",
+            "get-inbox",
+        )
+    },
+}
+"""``get-reports`` lists orders, not numbers: nothing of ours belongs in it."""
+
+_BODY_FIELDS = frozenset({"request"})
+_REQUEST_FIELDS = frozenset({"authentication", "order"})
+_AUTHENTICATION_FIELDS = frozenset({"key", "hash"})
+_ORDER_FIELDS = frozenset({"sender", "sendDateTime", "iys", "iysList", "message"})
+_MESSAGE_FIELDS = frozenset({"text", "receipents"})
+_RECIPIENTS_FIELDS = frozenset({"number"})
+_KEPT_FIELDS = ("sendDateTime", "iys", "iysList")
+
+_DATE_FORMATS = ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S")
+_CLASSES = {"1": MessageClass.COMMERCIAL, "0": MessageClass.INFORMATIONAL}
+_TYPES = {"": None, "BIREYSEL": RecipientType.INDIVIDUAL, "TACIR": RecipientType.BUSINESS}
+
+_MINTED_ID_DIGITS = 18
+
+
+class IletiMerkeziDialect:
+    """See the module's description. A ``Dialect`` and a ``Composer``."""
+
+    name = "iletimerkezi"
+    refusal_model = RefusalModel.IN_REPORT
+    profile = "iletimerkezi"
+    max_recipients = MAX_RECIPIENTS
+
+    def recognise(self, request: HttpRequest) -> Call | None:
+        return _CALLS.get(request.path.removesuffix("/")) if request.method == "POST" else None
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def read(self, request: HttpRequest, call: Call) -> Submission:
+        refuse_query(request)
+        body = read_json_object(request)
+        check_fields(body, _BODY_FIELDS)
+        found = object_field(body, "request")
+        check_fields(found, _REQUEST_FIELDS, "request")
+        authentication = object_field(found, "authentication", "request")
+        check_fields(authentication, _AUTHENTICATION_FIELDS, "authentication")
+        order = object_field(found, "order", "request")
+        check_fields(order, _ORDER_FIELDS, "order")
+        recipients, texts, parts = _read_messages(order)
+        iys = code_field(order, "iys", "order")
+        if iys and iys not in _CLASSES:
+            raise malformed("order.iys: expected 1 or 0")
+        kind = text_field(order, "iysList", "order")
+        if kind not in _TYPES:
+            raise malformed("order.iysList: expected BIREYSEL or TACIR")
+        return Submission(
+            dialect=self.name,
+            operation=call.operation,
+            recipients=recipients,
+            texts=texts,
+            sender_title=text_field(order, "sender", "order", default=None),
+            credential_id=text_field(authentication, "key", "authentication", default=None),
+            tag_class=_CLASSES.get(iys),
+            # Beside iys = 0 the list is harmless and means nothing.
+            tag_type=None if iys == "0" else _TYPES[kind],
+            alphabet=Alphabet.AUTO,
+            send_at=_read_date(order.get("sendDateTime")),
+            fields={
+                "hash": text_field(authentication, "hash", "authentication", default=None),
+                "parts": parts,
+                "is_list": type(order["message"]) is list,
+                "kept": {name: order[name] for name in _KEPT_FIELDS if order.get(name) is not None},
+            },
+        )
+
+    def write(self, submission: Submission, kept: Sequence[int], texts: Sequence[str]) -> HttpRequest:
+        parts: Sequence[int] = submission.fields["parts"]
+        messages: list[dict[str, Any]] = []
+        last: tuple[int, str] | None = None
+        for position, text in zip(kept, texts, strict=True):
+            if (parts[position], text) != last:
+                last = parts[position], text
+                messages.append({"text": text, "receipents": {"number": []}})
+            messages[-1]["receipents"]["number"].append(submission.recipients[position].spelled)
+        is_list = submission.fields["is_list"] or len(messages) > 1
+        return _request(
+            submission.credential_id,
+            submission.fields["hash"],
+            {
+                "sender": submission.sender_title,
+                **submission.fields["kept"],
+                "message": messages if is_list else messages[0],
+            },
+        )
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """``account``: key, hash; sender where the submission names no sender title."""
+        if submission.kind not in (TextKind.PLAIN, TextKind.OTP):
+            raise malformed("kind: expected plain or otp")
+        is_exempt = submission.tag_class in (MessageClass.INFORMATIONAL, MessageClass.SERVICE)
+        return _request(
+            account.get("key", ""),
+            account.get("hash", ""),
+            {
+                "sender": submission.sender_title or account.get("sender", ""),
+                "sendDateTime": []
+                if submission.send_at is None
+                else [write_time(submission.send_at, _DATE_FORMATS[0])],
+                "iys": "0" if is_exempt else "1",
+                "iysList": "TACIR" if submission.tag_type is RecipientType.BUSINESS else "BIREYSEL",
+                "message": [
+                    {
+                        "text": submission.texts[recipient.text],
+                        "receipents": {"number": [international_digits(recipient.number)]},
+                    }
+                    for recipient in submission.recipients
+                ],
+            },
+        )
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
+        code, order = read_answer_code(response)
+        if code == 200 and response.status == 200:
+            return all_relayed(len(kept), str(order.get("id", "")), str(code))
+        if code and code != 200:
+            is_temporary = code in (429, 451) or code >= 500
+            # Its Node client takes any 200 for success: such an answer is written anew.
+            is_passed_on = response.status != 200
+            return all_refused(len(kept), str(code), is_temporary=is_temporary, is_passed_on=is_passed_on)
+        return all_unknown(len(kept))
+
+    def write_answer(
+        self,
+        submission: Submission,
+        fates: Sequence[SmsFate],
+        response: HttpResponse | None,
+        minted_id: str,
+        segments: Sequence[Segments],
+    ) -> HttpResponse:
+        if response is not None:
+            if is_relayed(fates):
+                return passed_on(response, segments_header(segments))
+            code, _ = read_answer_code(response)
+            if code and code != 200:
+                return answer_of(code)
+            return self.write_fault(Fault.UNKNOWN_OUTCOME, "the provider's answer could not be read")
+        if any(fate.outcome in UNSETTLED for fate in fates):
+            return self.write_fault(Fault.UNAVAILABLE, "nobody could be checked")
+        if all(fate.reason is Reason.ADDRESS_INVALID for fate in fates):
+            return self.write_fault(Fault.BAD_NUMBER, "no number could be read")
+        # The one dialect of its kind that has a word for it: nobody usable is left.
+        return passed_on(answer_of(452), segments_header(segments))
+
+    def mint_id(self, number: int) -> str:
+        """18 digits of which the first is 9: fits into 64 bits, and is far from the provider's running numbers."""
+        return "9" + str(number % 10 ** (_MINTED_ID_DIGITS - 1)).zfill(_MINTED_ID_DIGITS - 1)
+
+    def write_fault(self, fault: Fault, detail: str) -> HttpResponse:
+        return answer_of(status_code_of(fault, detail), detail)
+
+    # -- reports --------------------------------------------------------------------------------------------------
+
+    def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
+        return iletimerkezi_report.asked_order_ids(request)
+
+    def overlay_report(
+        self,
+        request: HttpRequest,
+        call: Call,
+        response: HttpResponse | None,
+        dropped: Mapping[str, Sequence[ReportEntry]],
+    ) -> HttpResponse:
+        if call.kind is CallKind.CANCEL:
+            # Nothing of an order of ours was sent or will be: what was asked for is so.
+            return passed_on(response) if response is not None else answer_of(200)
+        return iletimerkezi_report.overlay(request, response, dropped)
+
+
+def _read_messages(order: dict[str, Any]) -> tuple[list[SmsRecipient], list[str], list[int]]:
+    """Recipients, texts, and for each recipient the number of its message."""
+    is_single = type(order.get("message")) is dict
+    listed = [order["message"]] if is_single else list_field(order, "message", "order")
+    texts = SharedTexts()
+    recipients: list[SmsRecipient] = []
+    parts: list[int] = []
+    for part, message in enumerate(listed):
+        where = "message" if is_single else f"message[{part}]"
+        if type(message) is not dict:
+            raise malformed(f"{where}: expected an object")
+        check_fields(message, _MESSAGE_FIELDS, where)
+        text = texts.number(text_field(message, "text", where), f"{where}.text")
+        inner = object_field(message, "receipents", where)
+        check_fields(inner, _RECIPIENTS_FIELDS, f"{where}.receipents")
+        for number in list_field(inner, "number", f"{where}.receipents"):
+            spelled = number if type(number) is str else code_field({"number": number}, "number", where, default=None)
+            recipients.append(SmsRecipient(read_number(spelled, f"{where}.receipents.number"), spelled, text))
+            parts.append(part)
+        if len(recipients) > MAX_RECIPIENTS:
+            raise RequestRefusedError(Fault.TOO_MANY_RECIPIENTS, f"number: expected at most {MAX_RECIPIENTS}")
+    return recipients, texts.all, parts
+
+
+def _read_date(value: Any) -> float | None:
+    if type(value) is list and len(value) <= 1:
+        value = value[0] if value else ""
+    if value is None or value == "":
+        return None
+    if type(value) is str:
+        for form in _DATE_FORMATS:
+            if (found := find_time(value, form)) is not None:
+                return found
+    raise malformed("order.sendDateTime: expected DD/MM/YYYY HH:MM")
+
+
+def _request(key: str, hash_: str, order: dict[str, Any]) -> HttpRequest:
+    body = {"request": {"authentication": {"key": key, "hash": hash_}, "order": order}}
+    headers = (("content-type", "application/json"), ("accept", "application/json"))
+    return HttpRequest("POST", "/v1/send-sms/json", "", headers, write_json(body))
