@@ -29,11 +29,18 @@ class HttpRequest(NamedTuple):
 
 
 class HttpResponse(NamedTuple):
-    """A response from upstream, or to the sender."""
+    """A response from upstream, or to the sender; header names are lower-case."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """The first value of ``name`` (lower-case), or None."""
+        for found, value in self.headers:
+            if found == name:
+                return value
+        return None
 
 
 class UpstreamFault(StrEnum):

@@ -265,7 +265,7 @@ class PlainDialect:
                 entry["id"] = upstream_id
             entries.append(entry)
         answer: dict[str, object] = {
-            "id": (_job_id_in(response) if response is not None else "") or minted_id,
+            "id": minted_id if response is None else _job_id_in(response),
             "counts": counts,
             "recipients": entries,
             "segments": [{"before": before, "after": after} for before, after in segments],

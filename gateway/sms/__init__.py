@@ -1,0 +1,1 @@
+"""SMS on its way through the gate: HTTP front, pipeline, reports, checks without sending, refusals by SMS."""

@@ -1,0 +1,172 @@
+"""One SMS request on its way through the pipeline: what each step found out, for the steps after it.
+
+Fifty thousand recipients make lists, not objects: position n of each list is the n-th recipient of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from filters.exchange import Lookup
+from filters.reason import Reason
+from filters.sms.dialect import Call, Segments
+from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
+from filters.sms.judgement import Settlement
+from filters.sms.message import SmsFate, Submission
+from filters.vocabulary import FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from filters.classify import Classification
+    from filters.client import Client
+    from gateway.sms.route import SmsBrand, SmsRoute
+
+NOT_SETTLED = -1
+
+
+class SmsInHand:
+    """The request. Times are wall-clock seconds since 1970 UTC, ``*_s`` durations in seconds."""
+
+    __slots__ = (
+        "_numbers",
+        "body_digest",
+        "brand",
+        "call",
+        "classification",
+        "client",
+        "decided_at",
+        "decision_s",
+        "detail",
+        "digest",
+        "fates",
+        "freshness",
+        "is_again",
+        "is_commercial",
+        "is_handed_over",
+        "is_heavy",
+        "kept",
+        "keys",
+        "lookup",
+        "lookup_s",
+        "message_id",
+        "minted_id",
+        "received_at",
+        "refusal",
+        "request",
+        "response",
+        "route",
+        "segments",
+        "sent_sha256",
+        "settled",
+        "settlements",
+        "staleness_s",
+        "status",
+        "submission",
+        "texts",
+        "upstream_fault",
+    )  # fmt: skip
+
+    def __init__(
+        self, request: HttpRequest, call: Call, route: SmsRoute, client: Client, message_id: str, received_at: float
+    ) -> None:
+        self.request = request
+        self.call = call
+        self.route = route
+        self.client = client
+        self.message_id = message_id
+        self.received_at = received_at
+        self.decided_at = received_at
+        self.submission: Submission | None = None
+        self.is_heavy = False
+        self.digest = b""
+        """Client, upstream and request: by this the request is known again at a retry (design D2)."""
+        self.body_digest = ""
+        self.classification: Classification | None = None
+        self.is_commercial = True
+        """Until the class is known the stricter reading holds (G1)."""
+        self.brand: SmsBrand | None = None
+        self.keys: list[bytes] = []
+        self.lookup: Lookup | LookupFailure | None = None
+        self.freshness = FreshnessState.COLD
+        self.staleness_s: int | None = None
+        self.settlements: list[Settlement] = []
+        self.settled: list[int] = []
+        self._numbers: dict[Settlement, int] = {}
+        self.fates: list[SmsFate | None] = []
+        self.kept: list[int] = []
+        """Positions of those who may have it, in order."""
+        self.texts: list[str] = []
+        """The text that goes to each of ``kept``."""
+        self.segments: Sequence[Segments] = ()
+        self.sent_sha256: list[bytes] = []
+        self.response: HttpResponse | None = None
+        """The upstream's."""
+        self.upstream_fault: UpstreamFault | None = None
+        self.minted_id = ""
+        self.is_again = 0
+        self.is_handed_over = False
+        self.refusal = Reason.OPTOUT_IMPOSSIBLE
+        """Why the whole request is refused, where it is one of the closed list of reasons."""
+        self.detail = ""
+        self.status = 0
+        self.lookup_s = self.decision_s = 0.0
+
+    @property
+    def message_class(self) -> MessageClass:
+        return MessageClass.COMMERCIAL if self.classification is None else self.classification.message_class
+
+    @property
+    def asked(self) -> Submission:
+        """The request as read."""
+        assert self.submission is not None
+        return self.submission
+
+    def begin(self, submission: Submission) -> None:
+        """It was read: nobody is settled yet."""
+        self.submission = submission
+        self.begin_decision()
+        self.keys = [b""] * len(submission.recipients)
+
+    def begin_decision(self) -> None:
+        """Whatever was decided and written before counts no longer."""
+        number = len(self.asked.recipients)
+        self.settled = [NOT_SETTLED] * number
+        self.fates = [None] * number
+        self.sent_sha256 = [b""] * number
+        self.kept = []
+        self.texts = []
+
+    def number_of(self, settlement: Settlement) -> int:
+        """The number of ``settlement`` in ``settlements``, where it is put if it is new."""
+        number = self._numbers.get(settlement)
+        if number is None:
+            number = self._numbers[settlement] = len(self.settlements)
+            self.settlements.append(settlement)
+        return number
+
+    def settle(self, position: int, fate: SmsFate, row: str, verdict: Verdict) -> None:
+        """What became of one recipient."""
+        reason = "" if fate.reason is None else str(fate.reason)
+        self.settled[position] = self.number_of(Settlement(row, reason, verdict, fate.outcome, fate.upstream_code))
+        self.fates[position] = fate
+
+    def settle_open(self, reason: Reason) -> None:
+        """Whoever is not settled yet is put off for ``reason``, or dropped where that is for good."""
+        is_temporary = reason.reply.is_temporary
+        verdict = Verdict.DEFER if is_temporary else Verdict.DROP
+        fate = SmsFate(Outcome.DEFERRED if is_temporary else Outcome.DROPPED, reason)
+        for position, found in enumerate(self.fates):
+            if found is None:
+                self.settle(position, fate, "", verdict)
+
+    def positions_of(self, outcome: Outcome) -> list[int]:
+        """Where in the request the recipients with ``outcome`` stand."""
+        return [position for position, fate in enumerate(self.fates) if fate is not None and fate.outcome is outcome]
+
+    def count(self) -> dict[Settlement, int]:
+        """How many recipients each settlement stands for."""
+        counts = [0] * len(self.settlements)
+        for number in self.settled:
+            if number >= 0:
+                counts[number] += 1
+        return dict(zip(self.settlements, counts, strict=True))

@@ -1,0 +1,40 @@
+"""What the SMS side asks of the outside beside ``gateway.ports``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
+from filters.sms.message import Alphabet, Submission
+from gateway.sms.text import FittedText
+
+
+class SmsUpstream(Protocol):
+    """A provider's interface, reached over HTTP."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def send(self, request: HttpRequest, valid_s: float | None = None) -> HttpResponse | UpstreamFault:
+        """The provider's answer to ``request``, whatever its status; asked once and never again.
+
+        ``valid_s``: how long from now it may wait for its turn; afterwards ``EXPIRED``, and nothing was sent.
+        """
+
+
+class NoteStore(Protocol):
+    """Sealed notes kept for some days under keys that say nothing (``gateway.sms.reports``)."""
+
+    def keep_note(self, key: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
+        """``done(True)`` once it is kept; a later note under the same key replaces it."""
+
+    def find_notes(self, keys: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        """The notes of ``keys`` in order, None for one that is not there; None for all if they could not be asked."""
+
+
+class TextFitter(Protocol):
+    """Puts the opt-out of one brand into texts (``filters.sms``)."""
+
+    def fit(self, text: str, alphabet: Alphabet, submission: Submission, *, is_wanted: bool) -> FittedText:
+        """``text`` with its opt-out where ``is_wanted``, and its segments before and after."""

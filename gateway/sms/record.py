@@ -1,0 +1,59 @@
+"""The evidence record of one SMS request, from what the pipeline found out (``filters.evidence`` has its fields)."""
+
+from __future__ import annotations
+
+from filters.evidence import encode_decision, index_reading
+from filters.exchange import Lookup
+from filters.sms.judgement import print_entries
+from filters.vocabulary import Channel
+from gateway.sms.in_hand import SmsInHand
+
+POLICY = "enforce"
+
+
+def render_sms_record(sms: SmsInHand, node: str, store: str) -> bytes:
+    """JSON of the decision record; every recipient is settled. ``node`` names machine and worker, ``store`` the kind
+    of index that was read. ``content_sha256`` is of the request's body."""
+    found = sms.classification
+    brand = sms.brand.brand if sms.brand else None
+    answer = sms.lookup
+    was_read = sms.is_commercial and isinstance(answer, Lookup)
+    values = answer.values if was_read and isinstance(answer, Lookup) else None
+    return encode_decision(
+        decided_at=sms.decided_at,
+        message_id=sms.message_id,
+        node=node,
+        session="",
+        client=sms.client.name,
+        listener=sms.route.listener,
+        upstream=sms.route.upstream.name,
+        brand=brand.code if brand else None,
+        iys_code=brand.iys_code if brand else None,
+        channel=Channel.SMS,
+        message_class=sms.message_class,
+        class_from=found.class_source if found else "missing",
+        campaign=found.campaign if found else "",
+        policy=POLICY,
+        size_bytes=len(sms.request.body),
+        content_sha256=sms.body_digest,
+        index=_index(sms, store),
+        recipients=print_entries(
+            Channel.SMS,
+            found.recipient_type if found else None,
+            sms.keys,
+            values if values is not None and len(values) == len(sms.keys) else None,
+            sms.settlements,
+            sms.settled,
+            sms.sent_sha256,
+        ),
+    )
+
+
+def _index(sms: SmsInHand, store: str) -> dict[str, object] | None:
+    answer = sms.lookup
+    if answer is None or not sms.is_commercial or sms.brand is None:
+        return None
+    limit_s = sms.brand.policy.stale_after_s
+    if isinstance(answer, Lookup):
+        return index_reading(store, answer.revision, answer.watermark_at, sms.decided_at, limit_s, sms.freshness)
+    return index_reading(store, 0, None, sms.decided_at, limit_s, sms.freshness, answer)
