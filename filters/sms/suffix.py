@@ -1,0 +1,234 @@
+"""Putting the opt-out into an SMS: never another alphabet, never a segment more that nobody was told of (C2).
+
+A sender's own words are never changed, shortened or folded. Where the opt-out does not fit, the text is refused with
+the number of characters to cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from filters.sms.alphabet import ASCII_ONE_UNIT, Encoding
+from filters.sms.dialect import Segments
+from filters.sms.message import Alphabet, TextKind
+from filters.sms.profiles import Attempt, Profile
+from filters.sms.segments import Packing
+from filters.sms.wording import OptOutWords
+
+DEFAULT_PLACEHOLDER = "{{opt_out}}"
+
+
+class SuffixPolicy(StrEnum):
+    """What to do where the opt-out would take a further segment (C2.4).
+
+    ``FIT``: the longest form that adds none, else refuse. ``REFUSE``: the full form or none. ``ALLOW``: the longest
+    form that adds as few as can be; the answer tells.
+    """
+
+    FIT = "fit"
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+class SuffixProblem(StrEnum):
+    """Why a text cannot carry the opt-out."""
+
+    NOT_PLAIN = "not_plain"
+    """An OTP, binary or template text, in which nothing may or can be put (C2.9)."""
+    NOT_TEXT = "not_text"
+    """It holds half a surrogate pair, which no alphabet has."""
+    NO_ROOM = "no_room"
+    """A further segment would be needed, or an empty text."""
+    TOO_LONG = "too_long"
+    """The result would pass what the provider takes at most."""
+
+
+class Suffixed(NamedTuple):
+    """A text that carries the opt-out. ``suffix`` is what was added, "" where the sender had written its own."""
+
+    text: str
+    encoding: Encoding
+    segments: Segments
+    suffix: str
+
+
+class SuffixRefusal(NamedTuple):
+    """A text that cannot carry the opt-out. ``cut``: characters to take off its end so that it can, in the same
+    alphabet; None where cutting does not help.
+    """
+
+    problem: SuffixProblem
+    cut: int | None = None
+
+    @property
+    def detail(self) -> str:
+        """For the sender; holds nothing of the text."""
+        sentence = _SENTENCES[self.problem]
+        return f"{sentence}; cut {self.cut} characters" if self.cut else sentence
+
+
+_SENTENCES = {
+    SuffixProblem.NOT_PLAIN: "text: an opt-out cannot be put into an OTP, binary or template message",
+    SuffixProblem.NOT_TEXT: "text: half a surrogate pair is no character",
+    SuffixProblem.NO_ROOM: "text: the opt-out does not fit without a further segment",
+    SuffixProblem.TOO_LONG: "text: too long with the opt-out",
+}
+
+_ONE_UNIT = "".join(ASCII_ONE_UNIT).encode() + b"\r\n"
+_NOT_PLAIN = SuffixRefusal(SuffixProblem.NOT_PLAIN)
+_NOT_TEXT = SuffixRefusal(SuffixProblem.NOT_TEXT)
+
+
+class SuffixWriter:
+    """Puts one brand's opt-out into texts that leave by one profile. Keeps nothing of them."""
+
+    __slots__ = ("_attempts", "_code", "_placeholder", "_policy", "_profile", "_words")
+
+    def __init__(
+        self,
+        words: OptOutWords,
+        profile: Profile,
+        policy: SuffixPolicy = SuffixPolicy.FIT,
+        placeholder: str = DEFAULT_PLACEHOLDER,
+    ) -> None:
+        """Where ``placeholder`` stands in a text the opt-out takes its place and nothing is appended; "" for none."""
+        self._words = words
+        self._profile = profile
+        self._policy = policy
+        self._placeholder = placeholder
+        self._code = profile.code_length
+        self._attempts = {alphabet: profile.find_attempts(alphabet) for alphabet in Alphabet}
+
+    def write(
+        self, text: str, alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
+    ) -> Suffixed | SuffixRefusal:
+        """``text``, which must carry the opt-out, with it."""
+        if kind is not TextKind.PLAIN:
+            return _NOT_PLAIN
+        if self._placeholder and self._placeholder in text:
+            return self._fill(text, alphabet)
+        packed = self._pack(text, alphabet)
+        if packed is None:
+            return _NOT_TEXT
+        attempt, packing = packed
+        before = packing.count(self._code)
+        if self._words.is_in(text):
+            return Suffixed(text, attempt.encoding, Segments(before, before), "")
+        forms = self._words.find_forms(text)
+        longest = self._find_longest(text, packing, before)
+        for form in forms if self._policy is not SuffixPolicy.REFUSE else forms[:1]:
+            if len(form) <= longest:
+                return Suffixed(text + form, attempt.encoding, Segments(before, before), form)
+        if self._policy is SuffixPolicy.ALLOW:
+            return self._append_anyway(text, attempt, packing, forms)
+        wanted = len(forms[0 if self._policy is SuffixPolicy.REFUSE else -1])
+        return self._refuse(text, attempt, packing, wanted)
+
+    def write_each(
+        self, texts: Iterable[str], alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
+    ) -> list[Suffixed | SuffixRefusal]:
+        """One result for each text, in order; equal texts cost one computation."""
+        known: dict[str, Suffixed | SuffixRefusal] = {}
+        results: list[Suffixed | SuffixRefusal] = []
+        for text in texts:
+            result = known.get(text)
+            if result is None:
+                result = known[text] = self.write(text, alphabet, kind)
+            results.append(result)
+        return results
+
+    def _pack(self, text: str, alphabet: Alphabet) -> tuple[Attempt, Packing] | None:
+        """Which encoding ``text`` gets, and its layout; quickly where each character costs one unit in all of them."""
+        attempts = self._attempts[alphabet]
+        if text.isascii() and not text.encode().translate(None, _ONE_UNIT):
+            attempt, total = attempts[0], len(text)
+            each = attempt.capacity.each
+            return attempt, Packing(attempt.capacity, total, total // each, total % each)
+        for attempt in attempts:
+            packing = attempt.pack(text)
+            if packing is not None:
+                return attempt, packing
+        return None
+
+    def _find_longest(self, text: str, packing: Packing, before: int) -> int:
+        """Characters that can be appended without a further segment and within the provider's limits."""
+        profile = self._profile
+        if before > profile.max_segments:
+            return -1
+        room = packing.find_room(before) - self._code
+        return min(room, profile.max_characters - len(text)) if profile.max_characters else room
+
+    def _append_anyway(
+        self, text: str, attempt: Attempt, packing: Packing, forms: tuple[str, ...]
+    ) -> Suffixed | SuffixRefusal:
+        profile = self._profile
+        after = packing.count(self._code + len(forms[-1]))
+        if after > profile.max_segments or 0 < profile.max_characters < len(text) + len(forms[-1]):
+            return self._refuse(text, attempt, packing, len(forms[-1]))
+        longest = self._find_longest(text, packing, after)
+        form = next(form for form in forms if len(form) <= longest)
+        return Suffixed(text + form, attempt.encoding, Segments(packing.count(self._code), after), form)
+
+    def _fill(self, text: str, alphabet: Alphabet) -> Suffixed | SuffixRefusal:
+        """The opt-out in each place the sender marked for it; "before" is the text without the marks."""
+        profile = self._profile
+        bare = text.replace(self._placeholder, "")
+        packed = self._pack(bare, alphabet)
+        if packed is None:
+            return _NOT_TEXT
+        attempt, packing = packed
+        before = packing.count(self._code)
+        forms = self._words.find_forms(text)
+        best: Suffixed | None = None
+        for form in forms if self._policy is not SuffixPolicy.REFUSE else forms[:1]:
+            phrase = form[1:]
+            filled = text.replace(self._placeholder, phrase)
+            if 0 < profile.max_characters < len(filled):
+                continue
+            after = profile.count_segments(filled, alphabet)
+            if after is None or after > profile.max_segments:
+                continue
+            if best is None or after < best.segments.after:
+                best = Suffixed(filled, attempt.encoding, Segments(before, after), phrase)
+            if after <= before:
+                break
+        if best and (best.segments.after <= before or self._policy is SuffixPolicy.ALLOW):
+            return best
+        wanted = len(forms[0 if self._policy is SuffixPolicy.REFUSE else -1]) - 1
+        return self._refuse(bare, attempt, packing, wanted * text.count(self._placeholder))
+
+    def _refuse(self, text: str, attempt: Attempt, packing: Packing, wanted: int) -> SuffixRefusal:
+        profile = self._profile
+        before = packing.count(self._code)
+        is_too_long = (
+            before > profile.max_segments
+            or 0 < profile.max_characters < len(text) + wanted
+            or packing.count(self._code + wanted) > profile.max_segments
+        )
+        is_free = self._policy is SuffixPolicy.ALLOW
+        cut: int | None = None
+        for segments in (profile.max_segments if is_free else min(before, profile.max_segments), 1):
+            kept, left = self._find_prefix(text, attempt, segments, wanted)
+            # A cut that saves a segment by itself must not be eaten up by the opt-out.
+            if kept and (is_free or left == segments):
+                cut = len(text) - kept
+                break
+        return SuffixRefusal(SuffixProblem.TOO_LONG if is_too_long else SuffixProblem.NO_ROOM, cut)
+
+    def _find_prefix(self, text: str, attempt: Attempt, segments: int, wanted: int) -> tuple[int, int]:
+        """The most characters of ``text`` that take ``segments`` with ``wanted`` more behind them, and how many
+        segments they take without; 0 where not even one character does."""
+        high = min(len(text), segments * attempt.capacity.single)
+        if self._profile.max_characters:
+            high = min(high, self._profile.max_characters - wanted)
+        low, taken = 0, 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            packing = attempt.pack(text[:middle])
+            if packing and packing.find_room(segments) >= self._code + wanted:
+                low, taken = middle, packing.count(self._code)
+            else:
+                high = middle - 1
+        return low, taken
