@@ -1,0 +1,1 @@
+"""Talks to SMS providers over HTTP: a bounded pool, a pace, a breaker; each request asked once."""
