@@ -278,7 +278,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
         limits=_rewrite_settings(configuration).limits,
     )
-    evidence.is_more_expected = lambda: pipeline.has_mail_in_hand
+    evidence.count_expected = lambda: pipeline.in_hand
     clients = ClientDirectory(
         [
             ClientAccess(

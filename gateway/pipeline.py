@@ -122,12 +122,8 @@ class MailPipeline:
         self._any_brand = next(iter(brands))
         self._clock = clock
         self._monotonic = monotonic
-        self._in_hand = 0
-
-    @property
-    def has_mail_in_hand(self) -> bool:
-        """Whether there is a message of which the record is still to come."""
-        return self._in_hand > 0
+        self.in_hand = 0
+        """Messages of which the record is still to come."""
 
     # -- the path -------------------------------------------------------------------------------------------------
 
@@ -135,6 +131,7 @@ class MailPipeline:
         mail = MailInHand(
             envelope, content, answer, self._routes[envelope.listener], self._tracer.next_id(), self._clock()
         )
+        self.in_hand += 1
         if len(content) >= LARGE_BYTES:
             self._take_turn(mail, self._recognise)
             return
@@ -492,7 +489,7 @@ class MailPipeline:
         if mail.is_recorded:
             return
         mail.is_recorded = True
-        self._in_hand -= 1
+        self.in_hand -= 1
         try:
             self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
         except Exception as fault:

@@ -60,8 +60,9 @@ _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 class WriterSettings:
     """``sign_every_records`` bounds the size of a proof, ``sign_every_s`` what an unsigned tail can hide.
 
-    ``pace_s`` is the least time from one trip to the disk to the next while more is expected. A trip costs about as
-    much as a message, whatever it carries: on a fast disk nearly every record would have one of its own.
+    A trip to the disk costs about as much as a message, whatever it carries: on a fast disk nearly every record would
+    have one of its own. So while more records are on their way than wait, those that wait are held for company,
+    ``patience_s`` at most.
     ``max_pending_bytes`` bounds what waits for the disk; ``min_free_bytes`` must be free before writing starts again
     after an error, so that a disk at its brim does not make the gateway flap.
     """
@@ -72,7 +73,7 @@ class WriterSettings:
     segment_s: float = 3600.0
     max_pending_bytes: int = 64 * 1024 * 1024
     max_batch_bytes: int = 4 * 1024 * 1024
-    pace_s: float = 0.002
+    patience_s: float = 0.003
     retry_s: float = 2.0
     min_free_bytes: int = 64 * 1024 * 1024
 
@@ -133,8 +134,7 @@ class EvidenceWriter:
         self._sending_done: list[Done] = []
         self._is_in_flight = False
         self._is_due = False
-        self._is_scheduled = False
-        self._submitted_at = 0.0
+        self._patience: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._wants_head = False
         self._wants_close = False
@@ -150,8 +150,8 @@ class EvidenceWriter:
         self.failed_records = 0
         self.observe_commit: Callable[[float, int], None] | None = None
         """Called after each batch with its seconds on the disk and its records."""
-        self.is_more_expected: Callable[[], bool] = lambda: True
-        """Whether records are on the way that could share the next trip; else there is nothing to wait for."""
+        self.count_expected: Callable[[], int] = lambda: 0
+        """How many records are on the way that could share the next trip."""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -242,21 +242,21 @@ class EvidenceWriter:
     # -- batches, in the loop -----------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Not at once: what else comes in this turn of the loop shares the trip, or, where more is expected, what
-        comes before it is time."""
-        wait_s = 0.0
-        if self.is_more_expected():
-            wait_s = self._submitted_at + self._settings.pace_s - time.monotonic()
-        if wait_s <= 0:
-            if not self._is_due:
-                self._is_due = True
-                self._loop.call_soon(self._submit)
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            self._loop.call_later(wait_s, self._submit)
+        """Not at once: what else comes in this turn of the loop shares the trip, or, where more is on its way than
+        waits already, what comes before patience ends."""
+        if self._is_due:
+            return
+        if self.count_expected() <= len(self._pending):
+            self._is_due = True
+            self._loop.call_soon(self._submit)
+        elif self._patience is None:
+            self._patience = self._loop.call_later(self._settings.patience_s, self._submit)
 
     def _submit(self) -> None:
-        self._is_due = self._is_scheduled = False
+        self._is_due = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if self._is_in_flight or not self._is_writable:
             return
         settings = self._settings
@@ -289,7 +289,6 @@ class EvidenceWriter:
         self._next_unsigned = unsigned
         self._sending_done = dones
         self._is_in_flight = True
-        self._submitted_at = time.monotonic()
         rotates = closes and not self._wants_close
         self._next_opening = self._open_next(self._next) if rotates else None
         if closes:

@@ -201,7 +201,7 @@ def test_every_message_whatever_the_ports_do(data: st.DataObject, letter: Letter
         check(attempt)
         if not attempt.sent.reply.overall.is_temporary:
             break  # the client does not come again
-        assert not world.pipeline.has_mail_in_hand
+        assert world.pipeline.in_hand == 0
     world.close()
 
 
@@ -235,7 +235,7 @@ def test_messages_that_are_under_way_together_do_not_touch_each_other(data: st.D
         assert grant.address == recipient.address.key
     assert len(world.records) == len(world.observed) == len(under_way)
     assert max(world.upstream.taken.values(), default=1) == 1
-    assert not world.pipeline.has_mail_in_hand
+    assert world.pipeline.in_hand == 0
     world.close()
 
 

@@ -73,43 +73,44 @@ async def test_records_of_one_turn_share_one_trip_to_the_disk(make_writer, evide
     await writer.close()
 
 
-async def test_trips_keep_their_distance_while_more_is_expected(make_writer, evidence, kit):
-    """What comes within the pace of the last trip shares the next one; the first of all goes at once."""
-    writer = make_writer(pace_s=0.5)
+async def test_a_record_waits_for_company_that_is_on_its_way(make_writer, evidence, kit):
+    """While more records are expected than wait, none goes alone; all that came share the trip once they are as many."""
+    writer = make_writer(patience_s=5.0)
     writer.start()
-    loop = asyncio.get_running_loop()
     batches = []
     writer.observe_commit = lambda _seconds, count: batches.append(count)
-    begun_at = loop.time()
-    assert await kit.append(writer, kit.make_record(1)) == [True]
-    first_s = loop.time() - begun_at
-    later = []
-    for number in range(2, 6):
-        later.append(asyncio.ensure_future(kit.append(writer, kit.make_record(number))))
-        await asyncio.sleep(0.01)
-    assert await asyncio.gather(*later) == [[True]] * 4
-    assert batches == [1, 4]
-    assert first_s < 0.4
-    assert loop.time() - begun_at > 0.49
-    assert records_in(evidence) == [kit.make_record(number) for number in range(1, 6)]
+    writer.count_expected = lambda: 3
+    waiting = []
+    for number in range(1, 4):
+        assert batches == []
+        waiting.append(asyncio.ensure_future(kit.append(writer, kit.make_record(number))))
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(2.0):
+        assert await asyncio.gather(*waiting) == [[True]] * 3
+    assert batches == [3]
+    assert records_in(evidence) == [kit.make_record(number) for number in range(1, 4)]
+    await writer.close()
+
+
+async def test_patience_with_company_that_does_not_come_has_an_end(make_writer, kit):
+    """A record is committed after the patience, whoever is still expected; and the next has a patience of its own."""
+    writer = make_writer(patience_s=0.2)
+    writer.start()
+    writer.count_expected = lambda: 1000
+    loop = asyncio.get_running_loop()
+    for number in range(1, 3):
+        begun_at = loop.time()
+        assert await kit.append(writer, kit.make_record(number)) == [True]
+        assert 0.19 < loop.time() - begun_at < 2.0
     await writer.close()
 
 
 async def test_a_record_with_which_nothing_can_share_does_not_wait(make_writer, kit):
     """One session alone is answered as fast as the disk allows, also right behind a trip for others."""
-    writer = make_writer(pace_s=5.0)
+    writer = make_writer(patience_s=60.0)
     writer.start()
-    expected = [True]
-    writer.is_more_expected = lambda: expected[0]
-    assert await kit.append(writer, kit.make_record(1)) == [True]
-    early = asyncio.ensure_future(kit.append(writer, kit.make_record(2)))
-    await asyncio.sleep(0.05)
-    assert not early.done()
-    expected[0] = False
-    async with asyncio.timeout(2.0):
-        assert await kit.append(writer, kit.make_record(3)) == [True]
-        assert await early == [True]
-        for number in range(4, 9):
+    async with asyncio.timeout(5.0):
+        for number in range(1, 9):
             assert await kit.append(writer, kit.make_record(number)) == [True]
     await writer.close()
 
