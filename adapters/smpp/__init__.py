@@ -1,0 +1,13 @@
+"""The upstream side of SMPP: hands messages to the SMSC and says truthfully what became of them.
+
+``settings`` says where the SMSC is and how patient we are; ``link`` joins one pure session
+(``filters.smpp.client_session``) to one socket; ``upstream`` (``SmscUpstream``) keeps the links bound, lends their
+windows to messages and answers each message exactly once. It is the only class the program needs.
+"""
+
+from __future__ import annotations
+
+from adapters.smpp.settings import SmscSettings, SmscSettingsError
+from adapters.smpp.upstream import LinkEvent, SmscStatus, SmscUpstream
+
+__all__ = ["LinkEvent", "SmscSettings", "SmscSettingsError", "SmscStatus", "SmscUpstream"]
