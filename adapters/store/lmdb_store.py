@@ -12,6 +12,8 @@ Tables, each a named database of one environment:
 ``outbox_due``  due time, item id             nothing; the order in which reports are made
 ``taken``       message digest                expiry, keys
 ``taken_due``   expiry, message digest        nothing; shows what to forget next
+``notes``       name of a note                expiry, sealed note
+``notes_due``   expiry, name                  nothing; shows what to forget next
 ==============  ============================  ================================================================
 
 A look-up is one read transaction in the loop's thread (microseconds, no lock). Changes go through one thread, which
@@ -54,12 +56,12 @@ from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStat
 from filters.vocabulary import LookupFailure
 
 if TYPE_CHECKING:
-    from lmdb import Transaction
+    from lmdb import Transaction, _Database
 
 _T = TypeVar("_T")
 
 _DATA_FILE = "data.mdb"
-_TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due")
+_TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due", b"notes", b"notes_due")
 _MARK = b"mark"
 _NUMBER = struct.Struct(">Q")
 _EXPIRY = struct.Struct(">I")
@@ -87,6 +89,7 @@ class LmdbStore(Store):
         super().__init__(memory, journal, clock)
         self._own_fingerprint = fingerprint
         self._taken_s = options.taken_days * 86400
+        self._notes_s = options.note_days * 86400
         self._directory = directory
         self._data_file = directory / _DATA_FILE
         try:
@@ -99,9 +102,16 @@ class LmdbStore(Store):
                 max_spare_txns=4,
                 mode=0o600,
             )
-            self._consents, self._meta, self._outbox, self._outbox_due, self._taken, self._taken_due = (
-                self._env.open_db(name) for name in _TABLES
-            )
+            (
+                self._consents,
+                self._meta,
+                self._outbox,
+                self._outbox_due,
+                self._taken,
+                self._taken_due,
+                self._notes,
+                self._notes_due,
+            ) = (self._env.open_db(name) for name in _TABLES)
             self._env.reader_check()  # a killed process must not keep old pages from being used again
             self._inode = self._data_file.stat().st_ino
         except lmdb.Error as error:
@@ -218,6 +228,48 @@ class LmdbStore(Store):
         self._taken_waiting.put(_Taken(message_digest, keys, done, asyncio.get_running_loop()))
         self._writer.submit(self._write_taken)
 
+    # ---- notes ----
+
+    def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
+        check_digest(name)
+        if self._is_closed:
+            done(False)
+            return
+        loop = asyncio.get_running_loop()
+
+        def write() -> None:
+            is_kept = self._write_note(name, sealed)
+            with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
+                loop.call_soon_threadsafe(done, is_kept)
+
+        self._writer.submit(write)
+
+    def _write_note(self, name: bytes, sealed: bytes) -> bool:
+        now = int(self._clock())
+        expiry = _EXPIRY.pack(now + self._notes_s)
+        try:
+            with self._env.begin(write=True) as txn:
+                txn.put(name, expiry + sealed, db=self._notes)
+                txn.put(expiry + name, b"", db=self._notes_due)
+                self._forget(txn, self._notes, self._notes_due, now)
+        except lmdb.Error:
+            return False
+        return True
+
+    def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        now = int(self._clock())
+        found: list[bytes | None] = []
+        try:
+            with self._env.begin() as txn:
+                for name in names:
+                    packed = txn.get(name, b"", self._notes)
+                    is_there = len(packed) > _EXPIRY.size and _EXPIRY.unpack_from(packed)[0] > now
+                    found.append(packed[_EXPIRY.size :] if is_there else None)
+        except lmdb.Error:
+            done(None)
+            return
+        done(found)
+
     # ---- changes (the writer's thread) ----
 
     async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
@@ -301,7 +353,7 @@ class LmdbStore(Store):
             with self._env.begin(write=True) as txn:
                 for taken in waiting:
                     self._put_taken(txn, taken, now)
-                self._forget_taken(txn, now)
+                self._forget(txn, self._taken, self._taken_due, now)
             is_kept = True
         except lmdb.Error:
             is_kept = False
@@ -316,19 +368,19 @@ class LmdbStore(Store):
         txn.put(taken.message_digest, expiry + b"".join(keys | dict.fromkeys(taken.keys)), db=self._taken)
         txn.put(expiry + taken.message_digest, b"", db=self._taken_due)
 
-    def _forget_taken(self, txn: Transaction[bytes], now: int) -> None:
-        with txn.cursor(self._taken_due) as cursor:
+    def _forget(self, txn: Transaction[bytes], table: _Database, due_table: _Database, now: int) -> None:
+        with txn.cursor(due_table) as cursor:
             for _ in range(_SWEEP_ITEMS):
                 if not cursor.first():
                     return
                 due = cursor.key()
                 if _EXPIRY.unpack_from(due)[0] > now:
                     return
-                digest = due[_EXPIRY.size :]
-                packed = txn.get(digest, b"", self._taken)
+                name = due[_EXPIRY.size :]
+                packed = txn.get(name, b"", table)
                 # A later hand-over of the same message moved its expiry on; that one's own entry stands further down.
                 if packed and _EXPIRY.unpack_from(packed)[0] <= now:
-                    txn.delete(digest, db=self._taken)
+                    txn.delete(name, db=table)
                 cursor.delete()
 
     # ---- outbox ----

@@ -7,6 +7,7 @@
 ``{izin}due``       sorted set: outbox ids by due time
 ``{izin}reports``   hash: outbox id to brand, due time, sealed report
 ``{izin}t`` + dig.  set of the keys that have the message of this digest; expires by itself
+``{izin}n`` + name  a sealed note; expires by itself
 ==================  =======================================================================================
 
 All look-ups of one turn of the event loop leave in one write: one MGET for their buckets, what is remembered of their
@@ -50,6 +51,7 @@ from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStat
 from filters.vocabulary import LookupFailure
 
 _MARK, _COUNTS, _DUE, _REPORTS, _TAKEN = b"{izin}mark", b"{izin}counts", b"{izin}due", b"{izin}reports", b"{izin}t"
+_NOTE = b"{izin}n"
 _MARK_FIELDS = (b"format", b"generation", b"fingerprint", b"revision")
 _WATERMARK = b"watermark:"
 _BUCKET_WORD = b"$%d\r\n%s" % (len(BUCKET_PREFIX) + 3, BUCKET_PREFIX)
@@ -105,6 +107,7 @@ class RedisStore(Store):
         self._own_fingerprint = fingerprint
         self._options = options
         self._taken_s = b"%d" % (options.taken_days * 86400)
+        self._notes_s = b"%d" % (options.note_days * 86400)
         tls = (options.tls or ssl.create_default_context()) if place.has_tls else None
         self._connect_s = connect_s = max(options.lookup_deadline_s, _CONNECT_S)
         self._links = [
@@ -326,6 +329,32 @@ class RedisStore(Store):
             answer,
             self._options.lookup_deadline_s,
         )
+
+    def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
+        check_digest(name)
+        connection = self._free_connection()
+        if connection is None:
+            done(False)
+            return
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+
+        request = pack_command(b"SET", _NOTE + name, sealed, b"EX", self._notes_s)
+        connection.send(request, 1, answer, self._options.lookup_deadline_s)
+
+    def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        connection = self._free_connection() if names else None
+        if connection is None:
+            done(None if names else ())
+            return
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
+            done(replies[0] if is_answered and not isinstance(replies, LookupFailure) else None)
+
+        request = pack_command(b"MGET", *[_NOTE + name for name in names])
+        connection.send(request, 1, answer, self._options.lookup_deadline_s)
 
     def _look_up_for(
         self,

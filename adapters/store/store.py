@@ -43,6 +43,7 @@ class StoreOptions:
     """Settings that both stores understand, or one of them; each has a default that fits most installations.
 
     ``taken_days``: how long is remembered who already has a message (design D2).
+    ``note_days``: how long notes are kept (dropped numbers of SMS jobs, for reports).
     ``journal_days``: how long own refusals are kept on this machine beside the store.
     ``lookup_deadline_s`` and ``apply_deadline_s``: Redis only; a connection that is late is discarded.
     ``connections``: Redis only, for look-ups; changes and the rest have up to four more, made when needed.
@@ -54,6 +55,7 @@ class StoreOptions:
     """
 
     taken_days: int = 5
+    note_days: int = 10
     journal_days: int = 90
     lookup_deadline_s: float = 1.0
     apply_deadline_s: float = 30.0
@@ -135,6 +137,16 @@ class Store(ABC):
     @abstractmethod
     def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
         """Keep for some days that these recipients have this message."""
+
+    # ---- notes: sealed by the gateway, under names that say nothing ----
+
+    @abstractmethod
+    def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
+        """Keep ``sealed`` for some days; a later note of the same name replaces it. ``done(True)`` once it is kept."""
+
+    @abstractmethod
+    def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        """The notes in the order of ``names``, None for one that is not there; None if they could not be asked."""
 
     async def find(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None = None) -> Lookup:
         """``lookup`` for callers that wait. Raises ``StoreError``."""

@@ -352,3 +352,33 @@ async def test_any_changes_merge_as_the_definition_says(index: Any, batches: lis
     stats = await index.stats()
     assert {found: number for found, number in stats.records.items() if found[0] == brand} == dict(counted)
     assert stats.recipients.get(brand, 0) == len(expected)
+
+
+# -- notes ----------------------------------------------------------------------------------------------------------
+
+
+async def keep(index: Any, name: bytes, sealed: bytes) -> bool:
+    kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    index.keep_note(name, sealed, kept.set_result)
+    return await asyncio.wait_for(kept, 5)
+
+
+async def find(index: Any, *names: bytes) -> Any:
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    index.find_notes(list(names), found.set_result)
+    return await asyncio.wait_for(found, 5)
+
+
+async def test_a_note_is_found_under_its_name_and_no_other(index: Any) -> None:
+    """Answers come in the order of the names; what was never kept is not there."""
+    big = random.Random(5).randbytes(300_000)
+    assert await keep(index, b"one", b"first")
+    assert await keep(index, b"two", big)
+    assert list(await find(index, b"two", b"three", b"one")) == [big, None, b"first"]
+    assert list(await find(index)) == []
+
+
+async def test_a_later_note_replaces_an_earlier_one_of_the_same_name(index: Any) -> None:
+    assert await keep(index, b"one", b"first")
+    assert await keep(index, b"one", b"second")
+    assert list(await find(index, b"one")) == [b"second"]

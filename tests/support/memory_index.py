@@ -24,6 +24,7 @@ class MemoryIndex:
         self._outbox: dict[bytes, OutboxItem] = {}
         self._taken: dict[bytes, tuple[float, set[bytes]]] = {}
         self._taken_s = taken_days * 86400
+        self.notes: dict[bytes, bytes] = {}
         self._clock = clock
         self._revision = 0
         self.failure: LookupFailure | None = LookupFailure.NOT_INITIALISED
@@ -54,6 +55,13 @@ class MemoryIndex:
         expires_at, taken = self._taken.get(message_digest or b"", (0.0, set()))
         remembered = frozenset(taken) if expires_at > self._clock() else frozenset[bytes]()
         done(Lookup(values, self._watermarks.get(brand), self._revision, remembered))
+
+    def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
+        self.notes[name] = sealed
+        done(True)
+
+    def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        done([self.notes.get(name) for name in names])
 
     def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
         expires_at, taken = self._taken.get(message_digest, (0.0, set()))
