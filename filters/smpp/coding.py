@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from filters.smpp import gsm
+from filters.smpp.septets import pack, unpack
+from filters.sms.alphabet import Encoding, decode_text, encode_text
 from filters.sms.message import Alphabet
 
 
@@ -53,11 +54,19 @@ _DEFAULTS: Final = {
     DefaultAlphabet.LATIN_1: Scheme.LATIN_1,
 }
 _TABLES: Final = {
-    (False, False): gsm.PLAIN,
-    (True, False): gsm.TURKISH_SHIFT,
-    (False, True): gsm.TURKISH_LOCKING,
-    (True, True): gsm.TURKISH_BOTH,
+    (False, False): Encoding.GSM7,
+    (True, False): Encoding.TURKISH_SINGLE,
+    (False, True): Encoding.TURKISH_LOCKING,
+    (True, True): Encoding.TURKISH_BOTH,
 }
+ESCAPE: Final = 0x1B
+_SAME_AS_ASCII: Final = {
+    encoding: bytes(
+        code for code in range(128) if code != ESCAPE and decode_text(bytes((code,)), encoding) == chr(code)
+    )
+    for encoding in _TABLES.values()
+}
+"""Septets that read as the ASCII character of the same number: most texts hold nothing else."""
 
 
 def find_coding(
@@ -82,7 +91,7 @@ def find_coding(
 def read_units(octets: bytes, coding: Coding, header_bytes: int = 0) -> bytes:
     """The units of one part, whose text follows a header of so many octets: septets as octets, Latin-1 octets, or
     UTF-16 pairs of octets. Parts are joined as units, so that a pair cut by a careless sender is whole again."""
-    return gsm.unpack(octets, header_bytes) if coding.scheme is Scheme.GSM_PACKED else octets
+    return unpack(octets, header_bytes) if coding.scheme is Scheme.GSM_PACKED else octets
 
 
 def decode_units(units: bytes, coding: Coding) -> str:
@@ -92,7 +101,10 @@ def decode_units(units: bytes, coding: Coding) -> str:
         # Surrogate pairs are let through: every handset reads UTF-16. A lone one is refused by the codec.
         return units.decode("utf-16-be")
     if scheme is Scheme.GSM or scheme is Scheme.GSM_PACKED:
-        return _TABLES[coding.has_turkish_shift, coding.has_turkish_locking].decode(units)
+        encoding = _TABLES[coding.has_turkish_shift, coding.has_turkish_locking]
+        if not units.translate(None, _SAME_AS_ASCII[encoding]):
+            return units.decode("ascii")
+        return decode_text(units, encoding)
     return units.decode("latin-1" if scheme is Scheme.LATIN_1 else "ascii")
 
 
@@ -102,10 +114,10 @@ def encode_units(text: str, coding: Coding) -> bytes:
     if scheme is Scheme.UCS2:
         return text.encode("utf-16-be")
     if scheme is Scheme.GSM or scheme is Scheme.GSM_PACKED:
-        return _TABLES[coding.has_turkish_shift, coding.has_turkish_locking].encode(text)
+        return encode_text(text, _TABLES[coding.has_turkish_shift, coding.has_turkish_locking])
     return text.encode("latin-1" if scheme is Scheme.LATIN_1 else "ascii")
 
 
 def write_units(units: bytes, coding: Coding, header_bytes: int = 0) -> bytes:
     """What goes on the wire after a header of so many octets."""
-    return gsm.pack(units, header_bytes) if coding.scheme is Scheme.GSM_PACKED else units
+    return pack(units, header_bytes) if coding.scheme is Scheme.GSM_PACKED else units

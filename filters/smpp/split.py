@@ -9,9 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from filters.smpp.coding import Coding, Scheme, encode_units, write_units
+from filters.smpp.coding import ESCAPE, Coding, Scheme, encode_units, write_units
 from filters.smpp.fields import Tlv
-from filters.smpp.gsm import ESCAPE
 from filters.smpp.numbers import HAS_HEADER, Tag
 from filters.smpp.user_data import Concatenation, render_header
 
