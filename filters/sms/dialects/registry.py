@@ -6,17 +6,33 @@ from collections.abc import Callable
 
 from filters.sms.dialect import Dialect
 from filters.sms.dialects.iletimerkezi import IletiMerkeziDialect
+from filters.sms.dialects.infobip import InfobipDialect
+from filters.sms.dialects.jetsms import JetSmsDialect
+from filters.sms.dialects.mutlucell import MutlucellDialect
 from filters.sms.dialects.netgsm import NetgsmDialect
 from filters.sms.dialects.netgsm_legacy import NetgsmLegacyDialect
 from filters.sms.dialects.plain import PlainDialect
+from filters.sms.dialects.turkcell import TurkcellDialect
+from filters.sms.dialects.twilio import TwilioDialect
+from filters.sms.dialects.vatansms import VatanSmsDialect
 from filters.sms.dialects.verimor import VerimorDialect
+from filters.sms.dialects.vonage_messages import VonageMessagesDialect
+from filters.sms.dialects.vonage_sms import VonageSmsDialect
 
 DIALECTS: dict[str, Callable[[], Dialect]] = {
     "iletimerkezi": IletiMerkeziDialect,
+    "infobip": InfobipDialect,
+    "jetsms": JetSmsDialect,
+    "mutlucell": MutlucellDialect,
     "netgsm": NetgsmDialect,
     "netgsm_legacy": NetgsmLegacyDialect,
     "plain": PlainDialect,
+    "turkcell": TurkcellDialect,
+    "twilio": TwilioDialect,
+    "vatansms": VatanSmsDialect,
     "verimor": VerimorDialect,
+    "vonage_messages": VonageMessagesDialect,
+    "vonage_sms": VonageSmsDialect,
 }
 """One line each; the configuration accepts exactly these names."""
 

@@ -1,0 +1,289 @@
+"""Infobip: many recipients in one JSON object, each refused in the answer itself (status group 5, REJECTED).
+
+Facts: sms-dialects section 9 (schema: high confidence; that id 14 fits an İYS refusal is inferred, no İYS code of the
+provider's is known). ``turkeyIys`` present means commercial to Turkey; absent it is not a promise of the contrary, so
+the client's configured default applies. v3 and, for the provider's Node client, v2 ``text/advanced``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from filters.reason import Reason
+from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, Segments
+from filters.sms.dialects.answers import find_object, is_bad_number, is_try_again, sentence
+from filters.sms.dialects.headers import account_of, carried_headers, segments_header
+from filters.sms.dialects.in_report import all_refused, all_unknown
+from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
+from filters.sms.dialects.strict_form import refuse_query
+from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, write_json
+from filters.sms.dialects.webhooks import find_time, read_any_form
+from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission
+from filters.vocabulary import MessageClass, Outcome
+
+_SENDS = {"/sms/3/messages": "v3.send", "/sms/2/text/advanced": "v2.send"}
+_READ_ONLY = frozenset({"/sms/1/inbox/reports", "/sms/1/bulks", "/sms/1/bulks/status", "/account/1/balance"})
+_REPORTS = frozenset({"/sms/3/reports", "/sms/3/logs", "/sms/1/reports", "/sms/1/logs"})
+
+_FAULTS: dict[Fault, int] = {
+    Fault.MALFORMED: 400,
+    Fault.UNKNOWN_FIELD: 400,
+    Fault.BAD_NUMBER: 400,
+    Fault.TOO_MANY_RECIPIENTS: 400,
+    Fault.TOO_LARGE: 400,
+    Fault.NO_TEXT: 400,
+    Fault.TEXT_TOO_LONG: 400,
+    Fault.NOT_ALLOWED: 403,
+    Fault.UNAUTHENTICATED: 401,
+    Fault.TOO_MANY_REQUESTS: 429,
+    Fault.NOT_FOUND: 404,
+    Fault.UNAVAILABLE: 500,
+    Fault.UNKNOWN_OUTCOME: 500,
+}
+_DESCRIPTIONS = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    429: "Too many requests",
+    500: "Internal server error",
+}
+
+
+class InfobipDialect:
+    """See the module's description. A ``Dialect`` and an ``InboundCodec``."""
+
+    name = "infobip"
+    refusal_model = RefusalModel.IN_ANSWER
+    profile = "infobip"
+    max_recipients = MAX_RECIPIENTS
+
+    def recognise(self, request: HttpRequest) -> Call | None:
+        path, method = request.path, request.method
+        if method == "POST" and path in _SENDS:
+            return Call(CallKind.SEND, _SENDS[path])
+        if method == "GET" and path in _REPORTS:
+            return Call(CallKind.REPORT, "reports" if path.endswith("reports") else "logs")
+        if method == "PUT" and path == "/sms/1/bulks/status":
+            return Call(CallKind.CANCEL, "bulks.status")
+        if method == "GET" and path in _READ_ONLY:
+            return Call(CallKind.UNTOUCHED, "read")
+        if method == "POST" and path == "/sms/1/preview":
+            return Call(CallKind.UNTOUCHED, "preview")
+        # What is left may send: binary and query forms, other channels, a later time for what is scheduled.
+        return (
+            Call(CallKind.REFUSED, "other") if path.startswith(("/sms/", "/2fa/", "/omni", "/messages-api/")) else None
+        )
+
+    def read(self, request: HttpRequest, call: Call) -> Submission:
+        refuse_query(request)
+        body = read_json_object(request)
+        is_v3 = call.operation == "v3.send"
+        contents = read_contents(body, is_v3)
+        return Submission(
+            dialect=self.name,
+            operation=call.operation,
+            recipients=contents.recipients,
+            texts=contents.texts,
+            sender_title=contents.sender,
+            credential_id=account_of(request),
+            tag_class=MessageClass.COMMERCIAL if contents.tag else None,
+            tag_type=contents.tag.recipient_type if contents.tag else None,
+            brand=contents.tag.brand if contents.tag else "",
+            campaign=contents.campaign,
+            kind=contents.kind,
+            alphabet=contents.alphabet,
+            send_at=contents.send_at,
+            fields={"body": body, "is_v3": is_v3, "path": request.path, "headers": carried_headers(request)},
+        )
+
+    def write(self, submission: Submission, kept: Sequence[int], texts: Sequence[str]) -> HttpRequest:
+        fields = submission.fields
+        body = rebuild(fields["body"], fields["is_v3"], submission.recipients, kept, texts)
+        headers = (*fields["headers"], ("content-type", "application/json"))
+        return HttpRequest("POST", fields["path"], "", headers, write_json(body))
+
+    def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
+        found = find_object(response)
+        if found is None or response.status >= 500:
+            return all_unknown(len(kept))
+        if response.status >= 400:
+            if "errorCode" not in found and "requestError" not in found:
+                return all_unknown(len(kept))
+            is_temporary = response.status == 429
+            return all_refused(
+                len(kept), str(found.get("errorCode") or response.status), is_temporary=is_temporary, is_passed_on=True
+            )
+        entries = _entries(found)
+        if response.status != 200 or entries is None:
+            return all_unknown(len(kept))
+        fates = tuple(_fate(_take(entries, submission.recipients[position])) for position in kept)
+        bulk_id = found.get("bulkId")
+        return Relayed(fates, bulk_id if type(bulk_id) is str else "")
+
+    def write_answer(
+        self,
+        submission: Submission,
+        fates: Sequence[SmsFate],
+        response: HttpResponse | None,
+        minted_id: str,
+        segments: Sequence[Segments],
+    ) -> HttpResponse:
+        found = (find_object(response) if response is not None else None) or {}
+        entries = _entries(found) or {}
+        number_field = "destination" if submission.fields["is_v3"] else "to"
+        rows: list[dict[str, Any]] = []
+        for position, (recipient, fate) in enumerate(zip(submission.recipients, fates, strict=True)):
+            theirs = fate.reason is None or bool(fate.upstream_code)
+            entry = _take(entries, recipient) if theirs else None
+            if entry is None:
+                message_id = recipient.reference or fate.upstream_id or f"{minted_id}-{position + 1}"
+                entry = {"messageId": message_id, "status": _status(fate), number_field: recipient.spelled}
+            rows.append(entry)
+        bulk_id = found.get("bulkId") if type(found.get("bulkId")) is str else minted_id
+        answer = json_response(200, {**found, "bulkId": bulk_id, "messages": rows})
+        return answer._replace(headers=(*answer.headers, *segments_header(segments)))
+
+    def mint_id(self, number: int) -> str:
+        # Decimal like the provider's, which never begin with a zero.
+        return f"0{number % 10**19:019d}"
+
+    def write_fault(self, fault: Fault, detail: str) -> HttpResponse:
+        status = _FAULTS[fault]
+        return json_response(
+            status,
+            {
+                "errorCode": f"E{status}",
+                "description": f"{_DESCRIPTIONS[status]}. {detail}" if detail else _DESCRIPTIONS[status],
+                "action": "Try again later." if status in (429, 500) else "Check the request.",
+                "violations": [{"property": detail.partition(":")[0], "violation": detail}] if status == 400 else [],
+                "resources": [],
+            },
+        )
+
+    def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
+        asked = read_any_form(request.query)
+        return tuple(value for name in ("bulkId", "messageId") if (value := asked.get(name)))
+
+    def overlay_report(
+        self,
+        request: HttpRequest,
+        call: Call,
+        response: HttpResponse | None,
+        dropped: Mapping[str, Sequence[ReportEntry]],
+    ) -> HttpResponse:
+        found = (find_object(response) if response is not None else {"results": []}) or {}
+        results = found.get("results")
+        if call.kind is not CallKind.REPORT or (response is not None and response.status != 200):
+            return response if response is not None else self.write_fault(Fault.NOT_FOUND, "bulkId: not found")
+        if type(results) is not list:
+            return response if response is not None else self.write_fault(Fault.UNAVAILABLE, "")
+        number_field = "destination" if request.path == "/sms/3/logs" else "to"
+        rows = [
+            _report_row(job_id, number, entry, number_field)
+            for job_id, entries in dropped.items()
+            for number, entry in enumerate(entries, 1)
+        ]
+        return json_response(200, {**found, "results": [*results, *rows]})
+
+    def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
+        found = parse_json(request.body)
+        results = found.get("results") if type(found) is dict else None
+        if type(results) is not list:
+            return ()
+        return tuple(
+            InboundMessage(row["from"], str(row.get("to") or ""), row["text"], row["messageId"], _received_at(row))
+            for row in results
+            if type(row) is dict and all(type(row.get(name)) is str for name in ("from", "text", "messageId"))
+        )
+
+    def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:
+        return None
+
+    def write_inbound_answer(self, is_taken: bool) -> HttpResponse:
+        return HttpResponse(200 if is_taken else 503)
+
+
+_Entries = dict[str, deque[dict[str, Any]]]
+
+
+def _entries(found: dict[str, Any]) -> _Entries | None:
+    """The rows of an answer by number, as several may be about one number; None where they cannot be read."""
+    rows = found.get("messages")
+    if type(rows) is not list:
+        return None
+    entries: _Entries = {}
+    for row in rows:
+        if type(row) is not dict or type(row.get("status")) is not dict:
+            return None
+        entries.setdefault(_digits(row.get("destination") or row.get("to")), deque()).append(row)
+    return entries
+
+
+def _take(entries: _Entries, recipient: SmsRecipient) -> dict[str, Any] | None:
+    rows = entries.get(_digits(recipient.spelled))
+    if not rows:
+        rows = entries.get(_digits(recipient.number.e164)) if recipient.number else None
+    return rows.popleft() if rows else None
+
+
+def _digits(spelled: object) -> str:
+    return str(spelled or "").lstrip("+")
+
+
+def _fate(entry: dict[str, Any] | None) -> SmsFate:
+    status = entry["status"] if entry is not None else None
+    group = status.get("groupId") if status is not None else None
+    if entry is None or status is None or type(group) is not int:
+        return SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST)
+    # Groups: 1 PENDING, 2 UNDELIVERABLE, 3 DELIVERED, 4 EXPIRED, 5 REJECTED.
+    is_refused = group == 5
+    reason = Reason.UPSTREAM_REFUSED if is_refused else None
+    return SmsFate(
+        Outcome.REFUSED if is_refused else Outcome.RELAYED,
+        reason,
+        str(entry.get("messageId") or ""),
+        str(status.get("id")),
+    )
+
+
+def _status(fate: SmsFate) -> dict[str, Any]:
+    """A status of the provider's shape under a name of ours; its client accepts any id and name in a known group."""
+    if fate.outcome is Outcome.RELAYED:
+        return {
+            "groupId": 1, "groupName": "PENDING", "id": 26, "name": "PENDING_ACCEPTED",
+            "description": "Message sent by an earlier attempt",
+        }  # fmt: skip
+    if is_try_again(fate):
+        number, name = 21, "REJECTED_TRY_AGAIN_LATER"
+    elif is_bad_number(fate):
+        number, name = 52, "REJECTED_DESTINATION"
+    else:
+        number, name = 14, f"REJECTED_IYS_{fate.reason or 'REFUSED'}"
+    return {"groupId": 5, "groupName": "REJECTED", "id": number, "name": name, "description": sentence(fate)}
+
+
+def _report_row(job_id: str, number: int, entry: ReportEntry, number_field: str) -> dict[str, Any]:
+    at = datetime.fromtimestamp(entry.dropped_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    return {
+        "bulkId": job_id,
+        "messageId": entry.reference or f"{job_id}-{number}",
+        number_field: entry.spelled,
+        "sentAt": at,
+        "doneAt": at,
+        "smsCount": 0,
+        "price": {"pricePerMessage": 0, "currency": "TRY"},
+        "status": _status(SmsFate(Outcome.DROPPED, entry.reason)),
+        "error": {
+            "groupId": 2, "groupName": "USER_ERRORS", "id": 4140, "name": "EC_CONSENT_FAILED",
+            "description": entry.reason.sentence_en, "permanent": True,
+        },
+    }  # fmt: skip
+
+
+def _received_at(row: dict[str, Any]) -> float | None:
+    return find_time(row.get("receivedAt"))

@@ -1,0 +1,29 @@
+"""Numbers as worldwide providers read them: the country code first, with or without plus."""
+
+from __future__ import annotations
+
+from filters.phone import PhoneError, PhoneNumber, parse_phone
+
+
+def find_international(spelled: str) -> PhoneNumber | None:
+    """The number, or None where the strict parser refuses it; national spellings are Turkey's.
+
+    Where the digits are a number both with a country code and as a Turkish number without one, nobody can tell whom the
+    provider would write to: refused.
+    """
+    if spelled.startswith(("+", "(", "00")) or (len(spelled) == 12 and spelled.startswith("90")):
+        return _find(spelled)
+    national = _find(spelled)
+    abroad = _find(f"+{spelled}")
+    if abroad is None:
+        return national
+    if national is not None and national.key != abroad.key:
+        return None
+    return abroad._replace(spelled=spelled)
+
+
+def _find(spelled: str) -> PhoneNumber | None:
+    try:
+        return parse_phone(spelled)
+    except PhoneError:
+        return None

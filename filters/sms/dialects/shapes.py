@@ -1,0 +1,61 @@
+"""What a JSON object may hold, written as data: names, and of which kind their values are.
+
+A shape maps each known name to a kind or to the shape of the object behind it; a list of one shape stands for a list of
+such objects. Whatever is not in the shape is refused, so that rebuilding from a checked object is rebuilding from known
+fields only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from filters.sms.dialects.field_names import place
+from filters.sms.dialects.strict_json import check_fields, malformed
+
+TEXT = "text"
+CODE = "text or an integer"
+INTEGER = "an integer"
+BOOLEAN = "true or false"
+SWITCH = "true, false, 0 or 1"
+NUMBER = "a number"
+TEXTS = "a list of texts"
+CODES = "a list of texts or integers"
+
+Shape: TypeAlias = Mapping[str, Any]
+"""Values: one of the kinds above, a ``Shape``, or a list holding one ``Shape``."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    TEXT: (str,),
+    CODE: (str, int),
+    INTEGER: (int,),
+    BOOLEAN: (bool,),
+    SWITCH: (bool, str, int),
+    NUMBER: (int, float),
+}
+_ITEM_TYPES: dict[str, tuple[type, ...]] = {TEXTS: (str,), CODES: (str, int)}
+
+
+def check_shape(found: Any, shape: Shape, where: str = "") -> None:
+    """Refuses what ``shape`` does not know; null stands for absent. Raises ``RequestRefusedError``."""
+    if type(found) is not dict:
+        raise malformed(f"{where or 'the body'}: expected an object")
+    check_fields(found, frozenset(shape), where)
+    for name, value in found.items():
+        if value is not None:
+            _check_value(value, shape[name], name, where)
+
+
+def _check_value(value: Any, expected: Any, name: str, where: str) -> None:
+    if isinstance(expected, Mapping):
+        check_shape(value, expected, place(where, name))
+    elif isinstance(expected, list):
+        if type(value) is not list:
+            raise malformed(f"{place(where, name)}: expected a list")
+        for number, item in enumerate(value):
+            check_shape(item, expected[0], f"{place(where, name)}[{number}]")
+    elif expected in _ITEM_TYPES:
+        if type(value) is not list or any(type(item) not in _ITEM_TYPES[expected] for item in value):
+            raise malformed(f"{place(where, name)}: expected {expected}")
+    elif type(value) not in _TYPES[expected]:
+        raise malformed(f"{place(where, name)}: expected {expected}")
