@@ -85,7 +85,7 @@ def read_push(body: bytes) -> Pushed:
             brands.append(RegistryBrand(0, 0))
             readable.append(None)
     movements, unread = read_movements(readable)
-    missed = {entry.index for entry in unread}
+    missed = {entry.place for entry in unread}
     named = (brand for index, brand in enumerate(brands) if index not in missed)
     return Pushed(tuple(zip(named, movements, strict=True)), unread)
 
