@@ -40,7 +40,7 @@ class SuffixProblem(StrEnum):
     NOT_TEXT = "not_text"
     """It holds half a surrogate pair, which no alphabet has."""
     NO_ROOM = "no_room"
-    """A further segment would be needed, or an empty text."""
+    """A further segment would be needed."""
     TOO_LONG = "too_long"
     """The result would pass what the provider takes at most."""
 
