@@ -7,6 +7,7 @@ the client's configured default applies. v3 and, for the provider's Node client,
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -52,6 +53,10 @@ _DESCRIPTIONS = {
     429: "Too many requests",
     500: "Internal server error",
 }
+
+
+_MARK = "-izin-"
+"""Stands in the ids of messages that were left out, behind the id of the whole request."""
 
 
 class InfobipDialect:
@@ -136,16 +141,17 @@ class InfobipDialect:
         found = (find_object(response) if response is not None else None) or {}
         entries = _entries(found) or {}
         number_field = "destination" if submission.fields["is_v3"] else "to"
+        bulk_id = found.get("bulkId") or minted_id
         rows: list[dict[str, Any]] = []
-        for position, (recipient, fate) in enumerate(zip(submission.recipients, fates, strict=True)):
+        for recipient, fate in zip(submission.recipients, fates, strict=True):
             theirs = fate.reason is None or bool(fate.upstream_code)
             entry = _take(entries, recipient) if theirs else None
             if entry is None:
-                message_id = recipient.reference or fate.upstream_id or f"{minted_id}-{position + 1}"
+                message_id = recipient.reference or fate.upstream_id or _message_id(bulk_id, recipient.spelled)
                 entry = {"messageId": message_id, "status": _status(fate), number_field: recipient.spelled}
             rows.append(entry)
-        bulk_id = found.get("bulkId") if type(found.get("bulkId")) is str else minted_id
-        answer = json_response(200, {**found, "bulkId": bulk_id, "messages": rows})
+        head = {**found, "bulkId": bulk_id} if bulk_id else found
+        answer = json_response(200, {**head, "messages": rows})
         return answer._replace(headers=(*answer.headers, *segments_header(segments)))
 
     def mint_id(self, number: int) -> str:
@@ -167,7 +173,9 @@ class InfobipDialect:
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
         asked = read_any_form(request.query)
-        return tuple(value for name in ("bulkId", "messageId") if (value := asked.get(name)))
+        message_id = asked.get("messageId", "")
+        job_id = message_id.rpartition(_MARK)[0] or message_id
+        return tuple(value for value in (asked.get("bulkId"), job_id) if value)
 
     def overlay_report(
         self,
@@ -183,10 +191,12 @@ class InfobipDialect:
         if type(results) is not list:
             return response if response is not None else self.write_fault(Fault.UNAVAILABLE, "")
         number_field = "destination" if request.path == "/sms/3/logs" else "to"
+        asked = read_any_form(request.query).get("messageId")
         rows = [
-            _report_row(job_id, number, entry, number_field)
+            row
             for job_id, entries in dropped.items()
-            for number, entry in enumerate(entries, 1)
+            for entry in entries
+            if (row := _report_row(job_id, entry, number_field)) and asked in (None, row["messageId"])
         ]
         return json_response(200, {**found, "results": [*results, *rows]})
 
@@ -267,11 +277,16 @@ def _status(fate: SmsFate) -> dict[str, Any]:
     return {"groupId": 5, "groupName": "REJECTED", "id": number, "name": name, "description": sentence(fate)}
 
 
-def _report_row(job_id: str, number: int, entry: ReportEntry, number_field: str) -> dict[str, Any]:
+def _message_id(job_id: str, spelled: str) -> str:
+    """The same in the answer and in every report; of the number it tells nothing."""
+    return f"{job_id}{_MARK}{hashlib.sha256(f'{job_id} {spelled}'.encode()).hexdigest()[:12]}"
+
+
+def _report_row(job_id: str, entry: ReportEntry, number_field: str) -> dict[str, Any]:
     at = datetime.fromtimestamp(entry.dropped_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
     return {
         "bulkId": job_id,
-        "messageId": entry.reference or f"{job_id}-{number}",
+        "messageId": entry.reference or _message_id(job_id, entry.spelled),
         number_field: entry.spelled,
         "sentAt": at,
         "doneAt": at,

@@ -11,8 +11,11 @@ def find_international(spelled: str) -> PhoneNumber | None:
     Where the digits are a number both with a country code and as a Turkish number without one, nobody can tell whom the
     provider would write to: refused.
     """
-    if spelled.startswith(("+", "(", "00")) or (len(spelled) == 12 and spelled.startswith("90")):
-        return _find(spelled)
+    if (len(spelled) == 12 and spelled[:2] == "90") or spelled[:1] in ("+", "(") or spelled[:2] == "00":
+        try:
+            return parse_phone(spelled)
+        except PhoneError:
+            return None
     national = _find(spelled)
     abroad = _find(f"+{spelled}")
     if abroad is None:

@@ -170,7 +170,7 @@ class JetSmsDialect:
             entry = _take(entries, recipient) if fate.outcome is Outcome.RELAYED or fate.upstream_code else None
             if entry is None:
                 status = "0" if fate.outcome is Outcome.RELAYED else REFUSED_STATUS
-                message_id = recipient.reference or fate.upstream_id or f"{minted_id}{position:05d}"
+                message_id = recipient.reference or fate.upstream_id or (minted_id and f"{minted_id}{position:05d}")
                 entry = dict(zip(names[1:], (recipient.spelled, message_id, status), strict=True))
             rows.append(entry)
         head = {name: value for name, value in found.items() if name.lower() != "responsegroupidarray"}

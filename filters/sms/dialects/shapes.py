@@ -52,10 +52,27 @@ def _check_value(value: Any, expected: Any, name: str, where: str) -> None:
     elif isinstance(expected, list):
         if type(value) is not list:
             raise malformed(f"{place(where, name)}: expected a list")
-        for number, item in enumerate(value):
-            check_shape(item, expected[0], f"{place(where, name)}[{number}]")
+        _check_items(value, expected[0], place(where, name))
     elif expected in _ITEM_TYPES:
         if type(value) is not list or any(type(item) not in _ITEM_TYPES[expected] for item in value):
             raise malformed(f"{place(where, name)}: expected {expected}")
     elif type(value) not in _TYPES[expected]:
         raise malformed(f"{place(where, name)}: expected {expected}")
+
+
+def _check_items(items: list[Any], shape: Shape, where: str) -> None:
+    """Lists are long: whatever is flat and as it should be is passed without a call for each item."""
+    allowed = {
+        name: frozenset((*_TYPES[kind], type(None)))
+        for name, kind in shape.items()
+        if isinstance(kind, str) and kind in _TYPES
+    }
+    nothing: frozenset[type] = frozenset()
+    for number, item in enumerate(items):
+        if type(item) is dict:
+            for name, value in item.items():
+                if type(value) not in allowed.get(name, nothing):
+                    break
+            else:
+                continue
+        check_shape(item, shape, f"{where}[{number}]")

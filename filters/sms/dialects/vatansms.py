@@ -154,7 +154,9 @@ class VatanSmsDialect:
             return add_left_out(passed_on(response, segments_header(segments)), submission, fates, "phone")
         if is_relayed(fates):
             # All that were permitted had been handed over by an earlier attempt.
-            answer = json_response(200, {"status": "success", "id": int(minted_id)})
+            answer = json_response(
+                200, {"status": "success", "id": int(minted_id) if minted_id.isdecimal() else minted_id}
+            )
             return add_left_out(answer, submission, fates, "phone")
         fault = refused_whole(fates)
         if fault is not None:
