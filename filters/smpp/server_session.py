@@ -323,7 +323,7 @@ class ServerSession:
             try:
                 if frame.command == DATA_SM:
                     message = parse_data(frame.body)
-                    destinations = (message.destination,)
+                    destinations: tuple[Address, ...] = (message.destination,)
                 else:
                     message, destinations = parse_submit_multi(frame.body)
             except PduError as error:

@@ -1,6 +1,6 @@
 """Long texts cut into parts anew, with one reference for all of them (content rules C1 and C2.1).
 
-A part has 140 octets: 160 septets, 140 Latin-1 octets or 70 UTF-16 units, less what the header takes. An escape and its
+A part has 140 octets: 160 septets or 70 UTF-16 units, less what the header takes. An escape and its
 septet, or two surrogates, are never parted; the part before then ends one unit early.
 """
 
@@ -13,11 +13,15 @@ from filters.smpp.coding import ESCAPE, Coding, Scheme, encode_units, write_unit
 from filters.smpp.fields import Tlv
 from filters.smpp.numbers import HAS_HEADER, Tag
 from filters.smpp.user_data import Concatenation, render_header
+from filters.sms.alphabet import Encoding, measure_text
 
 PART_OCTETS: Final = 140
 MAX_PARTS: Final = 255
 MAX_UNSPLIT: Final = 254
 MAX_PAYLOAD: Final = 0xFFFF
+
+
+_OCTETS: Final = (Scheme.ASCII, Scheme.LATIN_1)
 
 
 class LongStyle(StrEnum):
@@ -53,7 +57,9 @@ def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> l
         return [_whole(units, coding, is_in_tlv=style is LongStyle.PAYLOAD)]
     shifts = {"has_turkish_shift": coding.has_turkish_shift, "has_turkish_locking": coding.has_turkish_locking}
     header = render_header(None, **shifts)
-    if len(units) <= capacity(coding, len(header)):
+    # What the SMSC will send a Latin-1 text as depends on its letters.
+    is_wide_text = coding.scheme in _OCTETS and measure_text(text, Encoding.GSM7) is None
+    if len(units) <= _room(coding, len(header), is_wide_text=is_wide_text):
         return [_piece(header, units, coding)]
     is_header = style is not LongStyle.SAR
     is_wide = style is LongStyle.HEADER_16
@@ -62,7 +68,7 @@ def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> l
     elif not header:
         # The SMSC makes the header out of the TLVs; room for it has to be left.
         header = render_header(Concatenation(0, 1, 1))
-    cuts = _cut(units, coding, capacity(coding, len(header)))
+    cuts = _cut(units, coding, _room(coding, len(header), is_wide_text=is_wide_text))
     if len(cuts) > MAX_PARTS:
         raise TooLongError("more than 255 parts")
     pieces = []
@@ -77,11 +83,18 @@ def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> l
 
 
 def capacity(coding: Coding, header_bytes: int) -> int:
-    """How many octets of units fit beside a header of so many octets (with its length octet)."""
-    if coding.scheme in (Scheme.GSM, Scheme.GSM_PACKED):
-        return 160 - (header_bytes * 8 + 6) // 7
-    room = PART_OCTETS - header_bytes
-    return room - room % 2 if coding.scheme is Scheme.UCS2 else room
+    """How many octets of units fit beside a header of so many octets (with its length octet).
+
+    Latin-1 and ASCII count as the SMSC will send them: in the 7-bit alphabet where that can be.
+    """
+    if coding.scheme is Scheme.UCS2:
+        room = PART_OCTETS - header_bytes
+        return room - room % 2
+    return 160 - (header_bytes * 8 + 6) // 7
+
+
+def _room(coding: Coding, header_bytes: int, *, is_wide_text: bool) -> int:
+    return (PART_OCTETS - header_bytes) // 2 if is_wide_text else capacity(coding, header_bytes)
 
 
 def _cut(units: bytes, coding: Coding, room: int) -> list[bytes]:
