@@ -84,8 +84,9 @@ class FooterForm(NamedTuple):
 
 class Footer(NamedTuple):
     """A brand's footer. ``plain_turkish`` is in the octets common to iso-8859-9 and windows-1254, or the ASCII form
-    where the text does not fit them. ``html`` is pure ASCII with numeric references. ``link_base``: what every
-    personal URL of the brand begins with. ``list_id`` and ``list_id_utf8``: complete List-Id fields.
+    where the text does not fit them. ``html`` is pure ASCII with numeric references; ``amp`` as well,
+    without "!important", which AMP forbids to all. ``link_base``: what every personal URL of the brand begins with.
+    ``list_id`` and ``list_id_utf8``: complete List-Id fields.
     ``allowance_bytes``: what one message can grow by at most, header fields included.
     """
 
@@ -93,6 +94,7 @@ class Footer(NamedTuple):
     plain_turkish: FooterForm
     plain_ascii: FooterForm
     html: FooterForm
+    amp: FooterForm
     link_base: bytes
     list_id: bytes
     list_id_utf8: bytes
@@ -133,7 +135,8 @@ def make_footer(
         plain_utf8=_plain_form(plain, "utf-8"),
         plain_turkish=_turkish_form(plain) or ascii_form,
         plain_ascii=ascii_form,
-        html=_html_form(words.link_words, identity),
+        html=_html_form(words.link_words, identity, is_important=True),
+        amp=_html_form(words.link_words, identity, is_important=False),
         link_base=brand.opt_out_url.rstrip("/").encode("ascii") + b"/",
         list_id=_list_id(brand, address.hostname, is_utf8=False),
         list_id_utf8=_list_id(brand, address.hostname, is_utf8=True),
@@ -205,21 +208,34 @@ def _to_html(text: str) -> str:
     return named.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _html_form(link_words: str, identity: str) -> FooterForm:
+# What a style sheet of the sender's could hide the footer by. A rule with "!important" there would win over a style
+# without, and none wins over a style with it.
+_SHOWN = "visibility:visible!important;opacity:1!important"
+_BOX = (
+    f"display:block!important;{_SHOWN};position:static!important;height:auto!important;max-height:none!important;"
+    "text-indent:0!important;clear:both;margin:16px 0 0 0;padding:12px 8px;border-top:1px solid #cccccc;"
+    "background-color:#ffffff!important;color:#333333!important;font-family:Arial,Helvetica,sans-serif;"
+    "font-size:12px!important;line-height:18px!important;text-align:center"
+)
+_LINK = (
+    f"display:inline!important;{_SHOWN};position:static!important;color:#0b57d0!important;font-size:12px!important;"
+    "text-decoration:underline"
+)
+
+
+def _html_form(link_words: str, identity: str, *, is_important: bool) -> FooterForm:
     # Own inline styles: sizes and colours that are read, whatever the sender's style sheet says. The link is the
     # first thing in it, absolute, and in a line of its own, so that its length is bounded.
-    before = (
-        '\r\n<div style="display:block;clear:both;margin:16px 0 0 0;padding:12px 8px;border-top:1px solid #cccccc;'
-        "background-color:#ffffff;color:#333333;font-family:Arial,Helvetica,sans-serif;font-size:12px;"
-        'line-height:18px;text-align:center">\r\n<a href="'
-    )
+    before = f'\r\n<div style="{_BOX}">\r\n<a href="'
     after = (
-        '" style="color:#0b57d0;font-size:12px;text-decoration:underline">\r\n'
+        f'"\r\nstyle="{_LINK}">\r\n'
         + "".join(f"{line}\r\n" for line in _wrap_html(link_words))
         + "</a><br>\r\n"
         + "".join(f"{line}\r\n" for line in _wrap_html(identity))
         + "</div>\r\n"
     )
+    if not is_important:
+        before, after = (text.replace("!important", "") for text in (before, after))
     # The URL gets encoded lines of its own: a soft break on each side.
     return FooterForm(
         before.encode("ascii"),

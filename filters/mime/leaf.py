@@ -20,7 +20,7 @@ from filters.mime.transfer import (
     splice_identity,
     splice_quoted_printable,
 )
-from filters.mime.views import PLAIN
+from filters.mime.views import AMP, PLAIN
 from filters.mime.visibility import find_visible, is_delimited
 
 MAX_LINE_BYTES = 998
@@ -32,6 +32,9 @@ MAX_PLACEHOLDERS = 1_000
 
 _LINK_END = re.compile(rb"[A-Za-z0-9._~:/?#@&=%+;-]*")
 _DOUBTFUL_ESCAPE = re.compile(rb"==(?:[0-9A-Fa-f]{2}|\r\n)")
+# A soft line break with blanks behind it (RFC 2045 6.7 rule 3): some readers drop them, for others it is none.
+_PADDED_BREAK = re.compile(rb"= [ \t]*+(?:\r\n|\Z)")
+_TABBED_BREAK = re.compile(rb"=\t[ \t]*+(?:\r\n|\Z)")
 _ARMOUR = b"-----BEGIN PGP "
 
 
@@ -119,7 +122,7 @@ def edit_leaf(
             footer_splice = _plain_splice(part, text, footer, has_8bitmime)
         else:
             markup = markup or scan_markup(decoded)
-            footer_splice = _html_splice(text, footer, markup)
+            footer_splice = _html_splice(text, footer.amp if part.type.media_type == AMP else footer.html, markup)
         if not filled and footer.link_base in decoded:
             present = _find_links(decoded, footer.link_base, markup)
         splices = sorted((*filled, footer_splice))
@@ -156,7 +159,11 @@ def _read(part: Part) -> _Text:
     if encoding == "base64":
         decoded = decode_base64(encoded)
     elif encoding == "quoted-printable":
-        if b"==" in encoded and _DOUBTFUL_ESCAPE.search(encoded):
+        if (
+            _DOUBTFUL_ESCAPE.search(encoded)
+            or _PADDED_BREAK.search(encoded)
+            or (b"\t" in encoded and _TABBED_BREAK.search(encoded))
+        ):
             # Some readers take the first "=" for itself, some for the start of a broken escape.
             raise MalformedContent(RewriteDetail.MALFORMED_ENCODING)
         decoded = decode_quoted_printable(encoded)
@@ -257,7 +264,7 @@ def _is_soft(decoded: bytes) -> bool:
     return line.endswith(b" ") and line[line.rfind(b"\n") + 1 :] != b"-- "
 
 
-def _html_splice(text: _Text, footer: Footer, markup: Markup) -> Splice:
+def _html_splice(text: _Text, form: FooterForm, markup: Markup) -> Splice:
     html = text.decoded
     place = find_place(html, markup)
     if place is None:
@@ -265,7 +272,6 @@ def _html_splice(text: _Text, footer: Footer, markup: Markup) -> Splice:
     if html.startswith(b"--", place):
         # The footer ends its line, so this would begin one, and could be taken for a boundary line.
         raise MalformedContent(RewriteDetail.AMBIGUOUS_BOUNDARY)
-    form = footer.html
     before, qp_before = form.before, form.qp_before
     if text.family is CharsetFamily.STATEFUL:
         back = render_return_to_ascii(html[:place])

@@ -10,35 +10,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from filters.mime.tags import NAME, TAG, VALUE, W, is_within
+from filters.mime.tags import ORDINARY, RAW, TAG, is_within
 from filters.mime.visibility import is_hidden
 
-# Elements whose content is not markup, or is not shown; an unclosed one swallows everything behind it.
-_RAW = rb"script|style|textarea|title|template|xmp|iframe|noembed|noframes|plaintext"
-_RAW_NAMES = frozenset(_RAW.split(b"|"))
+_RAW_NAMES = frozenset(RAW.split(b"|"))
 _CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\t\n\f\r />])") for name in _RAW_NAMES - {b"plaintext"}}
-
-# The fast form leaves out tags in which a "=" might begin an attribute's name (13.2.5.32): behind a blank, a slash or
-# a quote. They come up to the exact form.
-_FAST_ATTRIBUTES = (
-    rb"""[^>=]*+(?:(?<![\t\n\f\r /"'])=(?:""" + VALUE + rb"|" + W + rb"++" + VALUE + rb")[^>=]*+){0,250}>"
-)
-
-# Text and ordinary tags. Two letters tell most tags from those that matter before their names are compared. Without a
-# possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound keeps the
-# expression's stack small; the caller goes on where it stopped.
-_ORDINARY = re.compile(
-    rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
-    rb"|(?!(?=[bhfstxinpBHFSTXINP][otrceimflOTRCEIMFL])(?i:body|html|frameset|"
-    + _RAW
-    + rb")[\t\n\f\r />]|[sS][vV][gG]|[mM][aA][tT][hH])"
-    + NAME
-    + _FAST_ATTRIBUTES
-    + rb"|(?![a-zA-Z/!?]))[^<]*+){0,400}"
-)
 _MAX_TOKENS = 10_000
 # In a template, what could hold an end tag of it that is none.
-_DOUBTFUL_TEMPLATE = re.compile(rb"<!|[\"']|<(?i:" + _RAW + rb")(?=[\t\n\f\r />])")
+_DOUBTFUL_TEMPLATE = re.compile(rb"<!|[\"']|<(?i:" + RAW + rb")(?=[\t\n\f\r />])")
 
 
 class Markup(NamedTuple):
@@ -68,7 +47,7 @@ def scan_markup(html: bytes) -> Markup:
     condition_at = 0
     position = 0
     length = len(html)
-    ordinary = _ORDINARY.match
+    ordinary = ORDINARY.match
     tokens = 0
     while True:
         passed = ordinary(html, position)

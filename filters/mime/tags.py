@@ -30,6 +30,28 @@ ATTRIBUTE = re.compile(
 )
 """One attribute of a tag that ``TAG`` matched: name, value with its quotes."""
 
+# Elements whose content is not markup, or is not shown; an unclosed one swallows everything behind it.
+RAW = rb"script|style|textarea|title|template|xmp|iframe|noembed|noframes|plaintext"
+
+# The fast form leaves out tags in which a "=" might begin an attribute's name (13.2.5.32): behind a blank, a slash or
+# a quote. They come up to the exact form.
+_FAST_ATTRIBUTES = (
+    rb"""[^>=]*+(?:(?<![\t\n\f\r /"'])=(?:""" + VALUE + rb"|" + W + rb"++" + VALUE + rb")[^>=]*+){0,250}>"
+)
+
+ORDINARY = re.compile(
+    rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
+    rb"|(?!(?=[bhfstxinpmBHFSTXINPM][otrceimflvaOTRCEIMFLVA][dmaryxtpefgDMARYXTPEFG])(?i:(?:body|html|frameset|"
+    + RAW
+    + rb")[\t\n\f\r />]|svg|math))(?:[a-zA-Z]++>|"
+    + NAME
+    + _FAST_ATTRIBUTES
+    + rb")|(?![a-zA-Z/!?]))[^<]*+){0,100}"
+)
+"""Text and ordinary tags, as many as come. Three letters tell most tags from those that matter before their names are
+compared. Without a possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound
+keeps the expression's stack small; the caller goes on where it stopped."""
+
 
 def is_within(offset: int, spans: list[tuple[int, int]]) -> bool:
     """Whether ``offset`` lies in one of ``spans``, which are in order and apart."""

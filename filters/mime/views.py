@@ -12,6 +12,7 @@ PLAIN = "text/plain"
 # The watch shows its own alternative, Gmail prefers AMP: both are views, and both are HTML to the splicer.
 AMP = "text/x-amp-html"
 HTML_TYPES = frozenset({"text/html", "text/watch-html", AMP})
+_TEXT_TYPES = HTML_TYPES | {PLAIN}
 
 _ENCRYPTED_TYPES = frozenset(
     {"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted", "multipart/encrypted"}
@@ -83,7 +84,11 @@ class _Search:
         if kind == "multipart/alternative":
             return self._visit_alternatives(children, inner)
         if kind == "multipart/related":
-            return self.visit(_root_of(part, children), inner, is_alternative=is_alternative)
+            has_view = self.visit(_root_of(part, children), inner, is_alternative=is_alternative)
+            if not has_view and any(child.is_multipart or child.type.media_type in _TEXT_TYPES for child in children):
+                # What is no root is not shown by the standard, but some readers show a text wherever it stands.
+                raise MalformedContent(RewriteDetail.NO_TEXT)
+            return has_view
         # An unknown subtype is treated as mixed (RFC 2046 5.1.3).
         return self._visit_mixed(children, inner)
 

@@ -1,14 +1,20 @@
 """Whether a place in HTML, or a link in it, is seen. In doubt it is not: a footer too many does no harm.
 
-Inline styles, the ``hidden`` attribute and elements whose content is not shown count. Style sheets are not evaluated.
+Inline styles, the ``hidden`` attribute and elements whose content is not shown count. Style sheets are not evaluated:
+what they say about our footer, its own styles overrule.
+
+One search over the text finds what could hide, whatever it stands in; only from there on, until the element in
+question is closed, are tags taken one by one. What lies in between is passed over at the speed of C.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
-from filters.mime.tags import ATTRIBUTE, TAG, is_within
+from filters.mime.tags import ATTRIBUTE, ORDINARY, TAG, W, is_within
 
 _VOID = frozenset(
     {b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source", b"wbr"}
@@ -24,22 +30,53 @@ _SVG_NAMES = frozenset(
     b" radialgradient clippath mask pattern filter".split()
 )
 
-_UNSEEN_TAG = re.compile(rb"<(?:" + b"|".join(sorted(_UNSEEN_NAMES)) + rb")(?![a-z])")
-_STYLE = re.compile(rb"style[^<>]*+")
+# Two letters tell most tags from these.
+_UNSEEN_TAG = re.compile(rb"<(?=[acdmnosv][abdeiopuv])(?:" + b"|".join(sorted(_UNSEEN_NAMES)) + rb")(?![a-z])")
+# The value of whatever could be a style attribute, without its end quote. Nothing is passed over, so that what only
+# looks like one cannot take one along; a quoted value ends at the next quote, so that the whole is linear.
+_STYLE = re.compile(rb"""style(?=(="[^"]*+|='[^']*+|""" + W + rb"""*+=.?))""")
 _HIDDEN_ATTRIBUTE = re.compile(rb"[\t\n\f\r \"'/]hidden(?=[\t\n\f\r =/>])")
+_COLOUR_ATTRIBUTE = re.compile(rb"color[\t\n\f\r ]*+=")
 _BLANKS = b"\t\n\f\r "
 # In a style without blanks. A comment, an escape or a character reference can stand for any of it.
 _HIDING = re.compile(
-    rb"display:none|visibility:(?:hidden|collapse)|mso-hide|clip|scale\(|/\*|\\"
-    rb"|(?:opacity|font-size|(?<!line-)height|(?<!min-)(?<!border-)width):\.?0(?!\.?0*[1-9])"
-    rb"|(?:indent|left|top):-[0-9]{3}"
+    rb"display:none|visibility:(?:hidden|collapse)|mso-hide|clip|mask|scale|zoom:|filter:|translate|/\*|\\"
+    rb"|(?:opacity|(?<!line-)(?<!min-)height|(?<!min-)(?<!border-)width):(?:\.?0(?!\.?0*[1-9])|[0-3](?:\.[0-9]*)?p[xt])"
+    rb"|-[0-9]{3}[0-9.]*(?:p[xtc]|r?em|ex|ch|v[wh]|cm|mm|in|%)"
     rb"|&(?!(?:quot|apos|amp|#39|#34);|[a-z0-9_]+=)"
 )
+# How text looks, which an element inside can set anew.
+_LOOK = re.compile(rb"font|color|background")
+_FONT = re.compile(rb"font(?:-size)?\s*+:([^;\"'>]*+)")
+_TINY = re.compile(
+    rb"(?:[0-3](?:\.[0-9]*)?|\.[0-9]+)p[xt]|(?:0(?:\.[0-4][0-9]*)?|\.[0-4][0-9]*)r?em|[0-9]{1,2}(?:\.[0-9]*)?%|0+(?:\.0*)?"
+    rb"[a-z]*"
+)
+_COLOUR = re.compile(rb"(?<![a-z-])(?:color\s*+[:=]|-webkit-text-fill-color\s*+:)\s*+[\"']?([^;\"'>]*+)")
+_GROUND = re.compile(rb"(?:background(?:-color)?\s*+[:=]|bgcolor\s*+=)\s*+[\"']?([^;\"'>]*+)")
+_LIST_GAP = re.compile(rb"(?<=[(,/])\s+|\s+(?=[,/)])|\s*,\s*|(?<=[0-9%])\s+(?=[0-9.]+%?[^a-z#]*\))")
+_PALE = re.compile(
+    rb"transparent|inherit|none|initial|(?:ghost|floral|antique|navajo)?white|snow|ivory|azure|mintcream|honeydew|seashell"
+    rb"|linen|beige|aliceblue|lavender|#?[ef]{3}[0-9a-f]?$|#?(?:[ef][0-9a-f]){3}|#[0-9a-f]{6}[0-4][0-9a-f]$|#[0-9a-f]{3}[0-4]$"
+    rb"|rgba?\((?:2[2-5][0-9],?){3}|(?:rgb|hsl)a?\([^)]*[,/](?:0|0?\.[0-4][0-9]*|[0-4]?[0-9]%)\)$"
+    rb"|hsla?\([^)]*(?:9[0-9]|100)%[,)/]"
+)
+_OPENED = re.compile(rb"</?[a-z]")
+_MOVED = re.compile(rb"(?<!-)position\s*+:\s*+(?!static|relative)")
+_EMPTY_IMAGE = re.compile(rb"(?:width|height)\s*+=\s*+[\"']?[0-3](?![0-9])")
+_IMPORTANT = b"!important"
 _REFERENCE = re.compile(rb"&#?[a-zA-Z0-9]+;?")
 _LETTER = re.compile(rb"[A-Za-z0-9]")
 _BEFORE_LINK = b" \t\r\n<>([\"'"
 _BEHIND_LINK = b" \t\r\n<>)]\"'?#"
 
+# What an open element does to the text in it: hides it for good; makes it too small; gives it a colour that is seen
+# on a dark ground only; is such a ground.
+_GONE, _SMALL, _LIGHT, _DARK = 1, 2, 4, 8
+# Ended by their own end tags only: what they set anew holds until then.
+_LASTING = frozenset(b"div span a font b strong em i u center big small".split())
+
+_ORDINARY_STYLE_BYTES = 400
 # Deeper inside the hidden, all of the rest counts as hidden: the stack is searched for each tag.
 _MAX_DEPTH = 100
 
@@ -52,16 +89,21 @@ def is_delimited(text: bytes, start: int, end: int) -> bool:
 
 
 def is_hidden(html: bytes, place: int, unseen: list[Span]) -> bool:
-    """Whether an element that hides its content may still be open at ``place``."""
+    """Whether an element that hides its content, whatever that looks like, may still be open at ``place``."""
     lowered = html[:place].lower()
-    if not _is_suspect(lowered):
-        return False
-    stack: list[bytes] = []
-    for tag in _iterate_tags(lowered, unseen):
-        if tag.end() > place:
+    open_ = _Open(is_look_judged=False)
+    position = 0
+    for suspect in _find_suspects(lowered, is_look_judged=False):
+        if suspect < position or is_within(suspect, unseen):
+            continue
+        for tag in _iterate_tags(lowered, _pass_ordinary(lowered, position, suspect, unseen), unseen):
+            open_.step(tag)
+            position = tag.end()
+            if position > suspect and not open_.names:
+                break
+        else:
             break
-        _step(stack, tag)
-    return bool(stack)
+    return bool(open_.names)
 
 
 def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list[bool]:
@@ -70,25 +112,33 @@ def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list
     """
     seen = [False] * len(links)
     lowered = html.lower()
-    stack: list[bytes] = []
-    at = position = 0
+    open_ = _Open(is_look_judged=True)
+    position = at = 0
     target = -1
-    for tag in _iterate_tags(lowered, unseen):
-        start, end = tag.span()
-        at, target = _pass_text(lowered, (position, start), links, seen, at, target, stack, unseen)
-        position = end
-        name = tag[2]
-        if name in (b"a", b"area"):
-            target = -1
-        if name == b"img" and target >= 0 and not stack and not _is_doubtful(tag[0]):
-            seen[target] = True
-        _step(stack, tag)
-        first = at
-        while at < len(links) and links[at][0] < end:
-            at += 1
-        if first < at and name == b"a" and not tag[1] and not stack and not _is_doubtful(tag[0]):
-            target = _find_target(lowered, tag, links, first, at)
-    _pass_text(lowered, (position, len(lowered)), links, seen, at, target, stack, unseen)
+    for stop in sorted((*_find_suspects(lowered, is_look_judged=True), *(start for start, _ in links))):
+        if stop < position or is_within(stop, unseen):
+            continue
+        position = _pass_ordinary(lowered, position, stop, unseen)
+        for tag in _iterate_tags(lowered, position, unseen):
+            start, end = tag.span()
+            at, target = _pass_text(lowered, (position, start), links, seen, at, target, open_.is_hiding, unseen)
+            position = end
+            name = tag[2]
+            if name in (b"a", b"area"):
+                target = -1
+            if name == b"img" and target >= 0 and not open_.is_hiding and not _is_doubtful(tag[0]):
+                seen[target] = True
+            open_.step(tag)
+            first = at
+            while at < len(links) and links[at][0] < end:
+                at += 1
+            if first < at and name == b"a" and not tag[1] and not open_.is_hiding and not _is_doubtful(tag[0]):
+                target = _find_target(lowered, tag, links, first, at)
+            if position > stop and target < 0 and not open_.names:
+                break
+        else:
+            _pass_text(lowered, (position, len(lowered)), links, seen, at, target, open_.is_hiding, unseen)
+            break
     return seen
 
 
@@ -99,18 +149,18 @@ def _pass_text(
     seen: list[bool],
     at: int,
     target: int,
-    stack: list[bytes],
+    is_hiding: bool,
     unseen: list[Span],
 ) -> tuple[int, int]:
     """The text between two tags: the links in it, and the text of the link that is open."""
     start, end = text
-    if target >= 0 and not stack and start < end and not is_within(start, unseen):
+    if target >= 0 and not is_hiding and start < end and not is_within(start, unseen):
         words = html[start : _find_unseen(start, end, unseen)]
         if _LETTER.search(_REFERENCE.sub(b"", words)):
             seen[target] = True
     while at < len(links) and links[at][0] < end:
         link = links[at]
-        seen[at] = not stack and not is_within(link[0], unseen) and is_delimited(html, *link)
+        seen[at] = not is_hiding and not is_within(link[0], unseen) and is_delimited(html, *link)
         at += 1
     return at, target
 
@@ -142,72 +192,191 @@ def _find_target(html: bytes, tag: re.Match[bytes], links: Sequence[Span], first
     return -1
 
 
-def _iterate_tags(lowered: bytes, unseen: list[Span]) -> Iterator[re.Match[bytes]]:
-    """The tags outside ``unseen``, in order. A tag without end ends them: the tokeniser counts it as unseen."""
-    position = 0
-    for start, end in [*unseen, (len(lowered), len(lowered))]:
-        while 0 <= (position := lowered.find(b"<", position)) < start:
-            tag = TAG.match(lowered, position)
-            if tag is None:
+def _find_suspects(lowered: bytes, *, is_look_judged: bool) -> list[int]:
+    """Where something stands that could hide content, in order; without, no tag need be looked at."""
+    found = [match.start() for match in _UNSEEN_TAG.finditer(lowered)]
+    if b"hidden" in lowered:
+        found += [match.end() for match in _HIDDEN_ATTRIBUTE.finditer(lowered)]
+    # A row's style recurs in every row.
+    hiding = {style for style in set(_STYLE.findall(lowered)) if _is_suspect(style, is_look_judged)}
+    if hiding:
+        found += [match.start() for match in _STYLE.finditer(lowered) if match[1] in hiding]
+    if is_look_judged:
+        found += [match.start() for match in _COLOUR_ATTRIBUTE.finditer(lowered)]
+    found.sort()
+    return found
+
+
+def _is_suspect(style: bytes, is_look_judged: bool) -> bool:
+    """Whether the value of a style attribute, as ``_STYLE`` finds it, could hide anything."""
+    return (_is_known_suspect if len(style) <= _ORDINARY_STYLE_BYTES else _is_new_suspect)(style, is_look_judged)
+
+
+def _is_new_suspect(style: bytes, is_look_judged: bool) -> bool:
+    if not style.startswith((b'="', b"='")):
+        return True
+    if is_look_judged and _LOOK.search(style) and _judge_look(style, _SMALL | _LIGHT) != 0:
+        return True
+    return _HIDING.search(style.translate(None, _BLANKS)) is not None
+
+
+# A sender's mails have the same few dozen styles again and again.
+_is_known_suspect = lru_cache(maxsize=1024)(_is_new_suspect)
+
+
+def _pass_ordinary(lowered: bytes, position: int, stop: int, unseen: list[Span]) -> int:
+    """From ``position``, where a tag or text begins, on to the last such place that is not behind ``stop``."""
+    end = stop - lowered.startswith(b"<", stop - 1) if stop else 0
+    while position < end:
+        passed = ORDINARY.match(lowered, position, end)
+        assert passed is not None  # it matches the empty string
+        if passed.end() > position:
+            position = passed.end()
+            continue
+        place = bisect_right(unseen, position, key=lambda span: span[0]) - 1
+        if place >= 0 and position < unseen[place][1]:
+            position = unseen[place][1]
+            continue
+        tag = TAG.match(lowered, position)
+        if tag is None or tag.end() > stop:
+            break
+        position = tag.end()
+    return position
+
+
+def _iterate_tags(lowered: bytes, position: int, unseen: list[Span]) -> Iterator[re.Match[bytes]]:
+    """The tags from ``position`` on and outside ``unseen``, in order. A tag without end ends them: the tokeniser
+    counts it as unseen.
+    """
+    place = bisect_right(unseen, position, key=lambda span: span[0]) - 1
+    if place >= 0 and position < unseen[place][1]:
+        position = unseen[place][1]
+    place += 1
+    while (position := lowered.find(b"<", position)) >= 0:
+        while place < len(unseen) and unseen[place][1] <= position:
+            place += 1
+        if place < len(unseen) and unseen[place][0] <= position:
+            position = unseen[place][1]
+            continue
+        tag = TAG.match(lowered, position)
+        if tag is None:
+            if _OPENED.match(lowered, position):
                 return
-            yield tag
-            position = tag.end()
-        if position < 0:
-            return
-        position = max(position, end) if position < end else position
-
-
-def _is_suspect(lowered: bytes) -> bool:
-    """Whether anything in the HTML could hide content; without, no tag need be looked at."""
-    if b"display" in lowered or (b"hidden" in lowered and _HIDDEN_ATTRIBUTE.search(lowered)):
-        return True
-    if _UNSEEN_TAG.search(lowered):
-        return True
-    # A row's style recurs in every row. One with quotes that do not pair goes on behind a ">".
-    return any(
-        style.count(b'"') & 1 or style.count(b"'") & 1 or _HIDING.search(style.translate(None, _BLANKS))
-        for style in set(_STYLE.findall(lowered))
-    )
+            # A "<" of the text.
+            position += 1
+            continue
+        yield tag
+        position = tag.end()
 
 
 def _is_doubtful(tag: bytes) -> bool:
-    return _is_hiding(b"", tag) or b"position" in tag
+    """Whether what is about a link or an image may not be seen for the sake of its own tag."""
+    return _is_gone(b"", tag) or _MOVED.search(tag) is not None or _EMPTY_IMAGE.search(tag) is not None
 
 
-def _is_hiding(name: bytes, tag: bytes) -> bool:
+def _is_gone(name: bytes, tag: bytes) -> bool:
     if name in _UNSEEN_NAMES:
         return True
     if b"hidden" in tag and _HIDDEN_ATTRIBUTE.search(tag):
         return True
-    style = tag.find(b"style")
-    # To the end of the tag: where a value ends does not matter, in doubt it hides.
-    return style >= 0 and _HIDING.search(tag[style:].translate(None, _BLANKS)) is not None
+    return any(
+        # What stands in no quotes is looked at to the end of the tag: where it ends does not matter.
+        _is_suspect(style if style[-1:] != b"=" and style[1:2] in (b'"', b"'") else b'="' + tag, is_look_judged=False)
+        for style in _STYLE.findall(tag)
+    )
 
 
-def _step(stack: list[bytes], tag: re.Match[bytes]) -> None:
-    """Keep ``stack``, the open elements from the outermost hiding one on, through one tag.
+def _judge_look(tag: bytes, above: int) -> int:
+    """What is left of ``above`` in the text of an element with this tag or style, and what comes to it."""
+    state = above
+    tag = tag.replace(_IMPORTANT, b"")
+    for font in _FONT.finditer(tag):
+        is_small = any(_TINY.fullmatch(word.partition(b"/")[0]) for word in font[1].split())
+        state = state | _SMALL if is_small else state & ~_SMALL
+    grounds = [word for ground in _GROUND.findall(tag) for word in _split_value(ground)]
+    if grounds:
+        state = state & ~_DARK if any(map(_PALE.match, grounds)) else state | _DARK
+    colours = [word for colour in _COLOUR.findall(tag) for word in _split_value(colour)]
+    if colours:
+        state &= ~_LIGHT
+        if any(map(_PALE.match, colours)):
+            state |= _LIGHT
+        if not set(colours).isdisjoint(grounds):
+            state = (state | _LIGHT) & ~_DARK
+    return state
+
+
+def _split_value(value: bytes) -> list[bytes]:
+    """The words of a value of CSS; what stands in brackets is one."""
+    return _LIST_GAP.sub(b",", value).split()
+
+
+class _Open:
+    """The open elements from the outermost on that hides, or may hide, what is in it.
 
     An end tag that would cross another open element is passed over: readers repair that in ways of their own, and
     longer hidden is the safe side.
     """
-    name = tag[2]
-    if not tag[1]:
-        if stack:
-            if b"svg" in stack:
-                if name not in _SVG_NAMES:
-                    # Others end the svg (13.2.6.5); nothing is sure from here on: no end tag has this name.
-                    stack[:] = [b""]
-                elif tag[0].endswith(b"/>"):
-                    return
-            if len(stack) > _MAX_DEPTH:
-                stack[:] = [b""]
-            if name not in _VOID:
-                stack.append(name)
-        elif name not in _VOID and _is_hiding(name, tag[0]):
-            stack.append(name)
-        return
-    at = len(stack) - 1
-    while at >= 0 and stack[at] != name and stack[at] in _IMPLIED:
-        at -= 1
-    if at >= 0 and stack[at] == name:
-        del stack[at:]
+
+    __slots__ = ("_is_look_judged", "_states", "names")
+
+    def __init__(self, *, is_look_judged: bool) -> None:
+        self.names: list[bytes] = []
+        self._states: list[int] = []
+        self._is_look_judged = is_look_judged
+
+    @property
+    def is_hiding(self) -> bool:
+        state = self._states[-1] if self._states else 0
+        return bool(state & (_GONE | _SMALL)) or state & (_LIGHT | _DARK) == _LIGHT
+
+    @property
+    def _worst(self) -> int:
+        worst = 0
+        for state in self._states:
+            worst |= state
+        return worst & ~_DARK
+
+    def step(self, tag: re.Match[bytes]) -> None:
+        """Go through one tag."""
+        name = tag[2]
+        names, states = self.names, self._states
+        if tag[1]:
+            self._close(name)
+            return
+        if names and b"svg" in names:
+            if name not in _SVG_NAMES:
+                # Others end the svg (13.2.6.5); nothing is sure from here on: no end tag has this name.
+                names[:], states[:] = [b""], [_GONE]
+            elif tag[0].endswith(b"/>"):
+                return
+        if len(names) > _MAX_DEPTH:
+            names[:], states[:] = [b""], [_GONE]
+        if name in _VOID:
+            return
+        above = states[-1] if states else 0
+        if name == b"a" and b"a" in names:
+            # It ends the one that is open.
+            above |= self._worst
+        state = above
+        if _is_gone(name, tag[0]):
+            state |= _GONE
+        if self._is_look_judged and _LOOK.search(tag[0]):
+            state = _judge_look(tag[0], state)
+            if name not in _LASTING:
+                # Ended by other tags than its own: what it makes better is not counted.
+                state |= above & (_SMALL | _LIGHT)
+                state &= ~_DARK if names and not above & _DARK else ~0
+        if names or state:
+            names.append(name)
+            states.append(state)
+
+    def _close(self, name: bytes) -> None:
+        names = self.names
+        at = len(names) - 1
+        while at >= 0 and names[at] != name and names[at] in _IMPLIED:
+            at -= 1
+        if at >= 0 and names[at] == name:
+            del names[at:], self._states[at:]
+        elif names:
+            self._states[-1] = self._worst

@@ -47,6 +47,27 @@ def _copy(body: bytes, kind: bytes = b"text/html", encoding: bytes = b"8bit") ->
         b"<select><option>{{opt_out_url}}</select>",
         b'<a href="{{opt_out_url}}&utm_source=mail">x</a>',
         b'<a href="https://t.example/?u={{opt_out_url}}">x</a>',
+        b'<div style="font-size:0"><p>{{opt_out_url}}</p></div>',
+        b'<div style="font: 0/0 a">{{opt_out_url}}</div>',
+        b'<div style="font-size: 1px">{{opt_out_url}}</div>',
+        b'<p style="color:#fff">{{opt_out_url}}</p>',
+        b'<p style="color: rgb(255, 255, 255)">{{opt_out_url}}</p>',
+        b'<p style="color:#33333300">{{opt_out_url}}</p>',
+        b'<p style="color:rgba(0, 0, 0, 0)">{{opt_out_url}}</p>',
+        b'<p style="color:#333;background:#333">{{opt_out_url}}</p>',
+        b'<p style="color:#fff;background:#fff url(x)">{{opt_out_url}}</p>',
+        b"<font color=white>{{opt_out_url}}</font>",
+        b'<a href="{{opt_out_url}}" style="color:transparent">x</a>',
+        b'<div style="background:#333"><p style="background:#fff;color:#fff">{{opt_out_url}}</p></div>',
+        b'<td style="font-size:0"><p style="font-size:12px">x<div>{{opt_out_url}}</div></td>',
+        b'<td style="font-size:0"><a style="font-size:12px">x<a href="{{opt_out_url}}">y</a></td>',
+        b'<a href="{{opt_out_url}}"><img src="x" width="0" height="0"></a>',
+        b'<a href="{{opt_out_url}}" style="position:absolute;top:-2000px">x</a>',
+        b'<p style="margin:0 0 0 -9999px">{{opt_out_url}}</p>',
+        b'<p style="max-height:1px;overflow:hidden">{{opt_out_url}}</p>',
+        b"<p style=opacity:0>{{opt_out_url}}</p>",
+        b"<p STYLE = 'opacity:0'>{{opt_out_url}}</p>",
+        b'a < b <p style="opacity:0">{{opt_out_url}}</p>',
     ],
 )
 def test_a_placeholder_that_is_not_surely_seen_does_not_spare_the_footer(body: bytes) -> None:
@@ -62,6 +83,12 @@ def test_a_placeholder_that_is_not_surely_seen_does_not_spare_the_footer(body: b
         b'<a href="{{opt_out_url}}">x</a>',
         b'<a href="{{opt_out_url}}#top" style="font-size:12px"><img src="x"></a>',
         b'<p style="display:none">x</p><p>{{opt_out_url}}</p>',
+        b'<td style="font-size:0px"><div style="font-size:13px">{{opt_out_url}}</div></td>',
+        b'<td bgcolor="#222222"><span style="color:#ffffff">{{opt_out_url}}</span></td>',
+        b'<p style="color:#fff">x</p><p>{{opt_out_url}}</p>',
+        b'<p style="background:#333333;color:#ffffff">{{opt_out_url}}</p>',
+        b"a < b <p>{{opt_out_url}}</p>",
+        b'<td style="background-position:0 0">{{opt_out_url}}</td>',
     ],
 )
 def test_a_placeholder_that_is_seen_stands_for_the_footer(body: bytes) -> None:
@@ -93,6 +120,15 @@ def test_a_placeholder_in_a_longer_url_of_plain_text_does_not_spare_the_footer(t
         b"<select></body>",
         b"<details></body>",
         b"<p>x</p><!-- </body>",
+        b'a < b <div style="display:none">x</body>',
+        b"<div style=display:none>x</body>",
+        b"<div style = 'opacity:0'>x</body>",
+        # Quotes that end a search for styles too early.
+        b"""<div x="style'" style='">;opacity:0'></body>""",
+        b"""<div x=style=" style="opacity:0"></body>""",
+        b"""<div x="style='" style="a:';opacity:0"></body>""",
+        b"""<div title="<br x=" y='" z='"' style="opacity:0"></body>""",
+        b"""<style="a<b style="><div style="opacity:0"></body>""",
     ],
 )
 def test_the_footer_is_not_put_where_a_hiding_element_may_be_open(body: bytes) -> None:
@@ -123,6 +159,55 @@ def test_an_attribute_name_may_begin_with_an_equals_sign() -> None:
     assert _copy(b'<p ="><!-- "></p></body>') == RewriteDetail.HIDDEN_TAIL
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!-- %s -->",
+        b"<script>'%s'</script>",
+        b'<p title="%s">x</p>',
+        b"<title>%s</title>",
+        b'<a href="%s"></a>',
+        b'<div style="display:none"><a href="%s">x</a></div>',
+        b'<a href="%s" style="font-size:0">x</a>',
+        b'<div style="width:0;overflow:hidden"><a href="%s">x</a></div>',
+        b'<p style="color:#ffffff"><a href="%s" style="color:#ffffff">x</a></p>',
+        b'<a href="%s"><img src="x" width=1 height=1></a>',
+    ],
+)
+def test_the_recipients_own_link_spares_the_footer_only_where_it_is_seen(body: bytes) -> None:
+    """A message that holds it already, out of sight, gets the footer as any other."""
+    copy = _copy(body % URL.encode())
+    assert isinstance(copy, bytes)
+    assert copy.count(URL.encode()) == 2
+
+
+@pytest.mark.parametrize("kind", [b"text/html", b"text/plain"])
+def test_a_copy_that_passes_again_is_left_as_it_is(kind: bytes) -> None:
+    """The footer's own link is seen by whoever judges that."""
+    copy = _copy(b"x", kind)
+    assert isinstance(copy, bytes)
+    assert _copy(copy, kind) == copy
+
+
+def test_no_style_sheet_wins_over_the_footers_own_styles() -> None:
+    """What makes it seen is important in the element itself, which no rule of a sheet outranks."""
+    copy = _copy(b"<style>div,a{display:none!important}</style>x")
+    assert isinstance(copy, bytes)
+    for tag in (b"<div style=", b"<a href="):
+        style = copy[copy.index(tag) :].partition(b">")[0]
+        for declaration in (b"display:", b"visibility:visible", b"opacity:1", b"font-size:12px", b"color:#"):
+            assert b"!important" in style[style.index(declaration) :].partition(b";")[0]
+
+
+def test_an_amp_part_has_no_important_styles() -> None:
+    """AMP forbids them, and readers drop a part that holds any."""
+    body = b"--x\r\nContent-Type: text/plain\r\n\r\nx\r\n--x\r\nContent-Type: text/x-amp-html\r\n\r\nx\r\n--x--"
+    copy = _copy(body, b"multipart/alternative; boundary=x")
+    assert isinstance(copy, bytes)
+    assert b"opacity:1" in copy
+    assert b"!important" not in copy
+
+
 @pytest.mark.parametrize("charset", [b"unicodeFFFE", b"utf16", b"csUTF16LE", b"csUTF32", b"utf_32be_x", b"ucs-2"])
 def test_a_charset_with_wide_characters_is_never_taken_for_ascii(charset: bytes) -> None:
     """ASCII octets behind them would be other letters."""
@@ -132,3 +217,33 @@ def test_a_charset_with_wide_characters_is_never_taken_for_ascii(charset: bytes)
 def test_an_equals_sign_before_an_escape_is_refused() -> None:
     """Readers decode it differently, so that a tag could be one for some of them only."""
     assert _copy(b"==3C!-- x", encoding=b"quoted-printable") == RewriteDetail.MALFORMED_ENCODING
+
+
+@pytest.mark.parametrize("end", [b"= ", b"=\t", b"= \t \r\n", b"= \r\nx"])
+def test_blanks_behind_a_soft_line_break_are_refused(end: bytes) -> None:
+    """Some readers drop them, for others the equals sign is text."""
+    assert _copy(b"<p>x</p>" + end, encoding=b"quoted-printable") == RewriteDetail.MALFORMED_ENCODING
+
+
+@pytest.mark.parametrize("kind", [b"text/html", b"text/plain"])
+@pytest.mark.parametrize(
+    "charset", [b"iso-2022-jp", b"ISO-2022-JP-2", b"csISO2022JP", b"iso2022_jp", b"iso-2022-kr", b"csiso2022kr"]
+)
+def test_an_alias_of_a_charset_with_states_is_known(charset: bytes, kind: bytes) -> None:
+    """Whatever it is called: text that ends in another alphabet is brought back to ASCII, or refused."""
+    copy = _copy(b"a\x1b$B%C", kind + b"; charset=" + charset, b"7bit")
+    assert copy == RewriteDetail.UNSUITABLE_CHARSET or (
+        isinstance(copy, bytes) and b"\x1b(B" in copy.partition(b"<" if kind == b"text/plain" else b"<div")[0]
+    )
+
+
+@pytest.mark.parametrize("before", [b"", b"--o\r\nContent-Type: text/plain\r\n\r\nx\r\n"])
+def test_a_text_beside_an_image_as_root_is_refused(before: bytes) -> None:
+    """The standard shows the image alone, some readers the text: nothing is sure, whatever else is shown."""
+    related = (
+        b"--o\r\nContent-Type: multipart/related; boundary=i\r\n\r\n--i\r\nContent-Type: image/png\r\n\r\nx\r\n"
+        b"--i\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--i--\r\n"
+    )
+    tail = b"--o\r\nContent-Type: text/plain\r\n\r\nx\r\n--o--\r\n"
+    kind = b"multipart/alternative; boundary=o" if before else b"multipart/mixed; boundary=o"
+    assert _copy(before + related + tail, kind) == RewriteDetail.NO_TEXT
