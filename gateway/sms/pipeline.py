@@ -33,6 +33,7 @@ from filters.sms.dialect import Call, CallKind, Dialect, Fault, RequestRefusedEr
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.judgement import BatchJudge, Judged, Settlement
 from filters.sms.message import Relayed, ReportEntry, SmsFate, Submission, TextKind
+from filters.sms.suffix import SuffixProblem, SuffixRefusal
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
 from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.sms.callbacks import answer_of
@@ -56,6 +57,13 @@ HEAVY_BYTES = 128 * 1024
 
 _EXEMPT_POLICY = Policy()
 _KEY_MASK = (1 << 80) - 1
+
+_SUFFIX_FAULTS = {
+    SuffixProblem.NOT_PLAIN: Fault.NOT_ALLOWED,
+    SuffixProblem.NOT_TEXT: Fault.MALFORMED,
+    SuffixProblem.NO_ROOM: Fault.TEXT_TOO_LONG,
+    SuffixProblem.TOO_LONG: Fault.TEXT_TOO_LONG,
+}
 
 Made = TypeVar("Made")
 
@@ -255,10 +263,10 @@ class SmsPipeline:
         sms.begin_decision()
         sms.decided_at = now = self._clock()
         started = self._monotonic()
-        policy, brand, fitters = _EXEMPT_POLICY, None, True
+        policy, brand, has_opt_out = _EXEMPT_POLICY, None, True
         if sms.brand is not None:
             policy, brand = sms.brand.policy, sms.brand.brand
-            fitters = bool(sms.brand.fitters)
+            has_opt_out = bool(sms.brand.writers)
         values: Sequence[bytes | None] = (None,) * len(submission.recipients)
         failure: LookupFailure | None = None
         sms.freshness, sms.staleness_s = FreshnessState.COLD, None
@@ -278,7 +286,7 @@ class SmsPipeline:
             sms.staleness_s,
             failure,
             found.is_tagged,
-            is_opt_out_possible=fitters,
+            is_opt_out_possible=has_opt_out,
         )
         taken = answer.taken if isinstance(answer, Lookup) else frozenset[bytes]()
         _settle_all(sms, BatchJudge(facts, policy), values, taken)
@@ -287,27 +295,25 @@ class SmsPipeline:
     def _put_opt_out(self, sms: SmsInHand) -> None:
         """Each text once; one into which it does not fit refuses the request before anything was sent."""
         submission = sms.asked
-        fitter = sms.brand.fitters.get(sms.route.upstream_profile) if sms.brand is not None else None
-        if fitter is None:
-            if sms.is_commercial:
-                raise RequestRefusedError(
-                    Fault.NOT_ALLOWED, f"{Reason.OPTOUT_IMPOSSIBLE}: {Reason.OPTOUT_IMPOSSIBLE.sentence_en}"
-                )
-            fitted = list(submission.texts)
-        else:
-            wanted = {submission.recipients[position].text for position in sms.kept}
-            fitted = [""] * len(submission.texts)
-            segments = [Segments(0, 0)] * len(submission.texts)
-            for number in sorted(wanted):
-                text = fitter.fit(
-                    submission.texts[number], submission.alphabet, submission, is_wanted=sms.is_commercial
-                )
-                if text.problem is not None:
-                    raise RequestRefusedError(text.problem, text.detail)
-                fitted[number], segments[number] = text.text, text.segments
-            sms.segments = segments
         recipients = submission.recipients
-        sms.texts = [fitted[recipients[position][2]] for position in sms.kept]
+        if not sms.is_commercial:
+            sms.texts = [submission.texts[recipients[position][2]] for position in sms.kept]
+            return
+        writer = sms.brand.writers.get(sms.route.upstream.name) if sms.brand is not None else None
+        if writer is None:
+            raise RequestRefusedError(
+                Fault.NOT_ALLOWED, f"{Reason.OPTOUT_IMPOSSIBLE}: {Reason.OPTOUT_IMPOSSIBLE.sentence_en}"
+            )
+        texts = submission.texts
+        segments = [Segments(0, 0)] * len(texts)
+        written = [""] * len(texts)
+        for number in {recipients[position][2] for position in sms.kept}:
+            result = writer.write(texts[number], submission.alphabet, submission.kind)
+            if isinstance(result, SuffixRefusal):
+                raise RequestRefusedError(_SUFFIX_FAULTS[result.problem], result.detail)
+            written[number], segments[number] = result.text, result.segments
+        sms.segments = segments
+        sms.texts = [written[recipients[position][2]] for position in sms.kept]
 
     async def _hand_over(
         self, sms: SmsInHand, outgoing: HttpRequest, left_s: float | None

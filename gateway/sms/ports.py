@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
-from filters.sms.message import Alphabet, Submission
-from gateway.sms.text import FittedText
 
 
 class SmsUpstream(Protocol):
@@ -31,10 +29,3 @@ class NoteStore(Protocol):
 
     def find_notes(self, keys: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The notes of ``keys`` in order, None for one that is not there; None for all if they could not be asked."""
-
-
-class TextFitter(Protocol):
-    """Puts the opt-out of one brand into texts (``filters.sms``)."""
-
-    def fit(self, text: str, alphabet: Alphabet, submission: Submission, *, is_wanted: bool) -> FittedText:
-        """``text`` with its opt-out where ``is_wanted``, and its segments before and after."""

@@ -10,18 +10,19 @@ from filters.client import Client
 from filters.policy import Policy
 from filters.sms.dialect import Composer, Dialect
 from filters.sms.message import Submission
+from filters.sms.suffix import SuffixWriter
 from filters.vocabulary import MessageClass, RecipientType
-from gateway.sms.ports import SmsUpstream, TextFitter
+from gateway.sms.ports import SmsUpstream
 
 
 @dataclass(frozen=True, slots=True)
 class SmsBrand:
-    """One brand: rules, and by profile (``Dialect.profile``) how its opt-out gets into texts; none: it has no way to
-    refuse by SMS."""
+    """One brand: rules, and by upstream name what puts its opt-out into texts; none where it has no keyword and
+    number, so that nobody could refuse by SMS."""
 
     brand: Brand
     policy: Policy
-    fitters: Mapping[str, TextFitter] = field(default_factory=dict)
+    writers: Mapping[str, SuffixWriter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,6 @@ class SmsRoute:
     max_body_bytes: int = 16 * 1024 * 1024
     max_lead_s: float = 7 * 86400.0
     outlet: Outlet | None = None
-
-    @property
-    def upstream_profile(self) -> str:
-        """The alphabet profile of the provider that will encode the texts."""
-        return self.outlet.dialect.profile if self.outlet is not None else self.dialect.profile
 
     def client_of(self, client: Client, submission: Submission, headers: tuple[tuple[str, str], ...]) -> Client:
         """``client`` as the first rule that fits has it."""

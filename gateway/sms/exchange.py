@@ -1,0 +1,131 @@
+"""Requests of aiohttp made values, and values made responses: strictly framed on the way in, hop by hop on the way
+out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from filters.sms.dialect import Fault, RequestRefusedError
+from filters.sms.http import HttpRequest, HttpResponse
+
+BODY_TIMEOUT_S = 60.0
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110 7.6.1, and what old clients send beside."""
+
+_ONLY_ONCE = frozenset({"authorization", "content-type", "content-encoding", "host", "content-length"})
+_NOT_PASSED_ON = frozenset({"host", "content-length", "expect", "forwarded", "via", "max-forwards", "priority"})
+_NOT_ANSWERED = frozenset({"content-length", "date", "server", "alt-svc", "strict-transport-security"})
+
+
+class BodyMemory:
+    """Bytes of bodies that one worker holds at once, over all listeners."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self.used_bytes = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for ``size`` more."""
+        if self.used_bytes + size > self._limit:
+            return False
+        self.used_bytes += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self.used_bytes -= size
+
+
+def read_head(request: web.Request) -> HttpRequest:
+    """Everything but the body. Raises ``RequestRefusedError`` where two readers could read two requests."""
+    target = request.raw_path
+    path, _, query = target.partition("?")
+    if not path.startswith("/") or path.startswith("//") or "#" in target or "\\" in target or not target.isascii():
+        raise RequestRefusedError(Fault.MALFORMED, "the address of the request: expected a path")
+    headers = tuple((name.lower(), value) for name, value in request.headers.items())
+    names = [name for name, _ in headers]
+    for name in _ONLY_ONCE:
+        if names.count(name) > 1:
+            raise RequestRefusedError(Fault.MALFORMED, f"{name}: expected once")
+    return HttpRequest(request.method, path, query, headers)
+
+
+async def read_body(request: web.Request, most: int, memory: BodyMemory) -> bytes:
+    """The body; what it takes of ``memory`` is the caller's to give back. Raises ``RequestRefusedError``."""
+    announced = request.content_length
+    if announced is not None and announced > most:
+        raise RequestRefusedError(Fault.TOO_LARGE, f"the body: expected at most {most} bytes")
+    if not request.can_read_body:
+        return b""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.content.iter_any():
+                _make_room(size + len(part), len(part), most, memory)
+                size += len(part)
+                parts.append(part)
+    except BaseException as fault:
+        memory.give_back(size)
+        if isinstance(fault, TimeoutError):
+            raise RequestRefusedError(Fault.MALFORMED, "the body: did not arrive in time") from None
+        if isinstance(fault, (web.RequestPayloadError, HttpProcessingError)):
+            raise RequestRefusedError(Fault.MALFORMED, "the body: its framing is broken") from None
+        raise
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _make_room(size: int, more: int, most: int, memory: BodyMemory) -> None:
+    if size > most:
+        raise RequestRefusedError(Fault.TOO_LARGE, f"the body: expected at most {most} bytes")
+    if not memory.take(more):
+        raise RequestRefusedError(Fault.UNAVAILABLE, "too many requests at once")
+
+
+def pass_on(request: HttpRequest, prefix: str, private: frozenset[str]) -> HttpRequest:
+    """A call that goes upstream as it is: ``private`` fields, and those of this connection, stay behind."""
+    dropped = _connection_options(request.headers)
+    headers = tuple(
+        (name, value)
+        for name, value in request.headers
+        if name not in _HOP_BY_HOP
+        and name not in _NOT_PASSED_ON
+        and name not in dropped
+        and name not in private
+        and not name.startswith("x-forwarded-")
+    )
+    return request._replace(path=request.path[len(prefix) :], headers=headers)
+
+
+def make_response(answer: HttpResponse) -> web.Response:
+    """The answer on the wire, with none of the upstream connection's own fields."""
+    dropped = _connection_options(answer.headers)
+    response = web.Response(status=answer.status, body=answer.body)
+    headers = response.headers
+    headers.popall("Content-Type", None)
+    for name, value in answer.headers:
+        if name not in _HOP_BY_HOP and name not in _NOT_ANSWERED and name not in dropped:
+            headers.add(name, value)
+    headers["Server"] = "izinkapi"
+    return response
+
+
+def _connection_options(headers: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    return frozenset(
+        option.strip().lower() for name, value in headers if name == "connection" for option in value.split(",")
+    )

@@ -1,0 +1,217 @@
+"""Where SMS clients reach us: whose call it is, which call, and who answers it.
+
+A listener speaks the dialects of its upstreams, each under its own prefix if it has one. Requests to send go through
+the pipeline; reports and cancellations pass with our dropped numbers laid over them; all else passes as it is, or is
+refused where it could send what we cannot check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+import structlog
+from aiohttp import web
+
+from filters.client import Client
+from filters.sms.dialect import Call, CallKind, Dialect, Fault, RequestRefusedError
+from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
+from filters.sms.message import ReportEntry
+from gateway.clients import ClientDirectory, LoginFailure, LoginResult, Network
+from gateway.peer import normalise_peer
+from gateway.sms.callbacks import answer_of
+from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head
+from gateway.sms.pipeline import SmsPipeline
+from gateway.sms.reports import DroppedNumbers
+from gateway.sms.route import SmsRoute
+
+log = structlog.stdlib.get_logger(__name__)
+
+_OUR_FAULT = "a temporary fault in the gateway"
+
+
+class SmsFront:
+    """The SMS side of one HTTP listener. ``routes`` in the order in which they are tried.
+
+    ``forwarded_from``: reverse proxies whose X-Forwarded-For is believed. ``count`` hears of each call: upstream, kind
+    of call, status. ``private`` are HTTP fields that must not go upstream. ``fallback`` answers strangers' requests
+    that no dialect knows.
+    """
+
+    def __init__(
+        self,
+        *,
+        routes: Sequence[SmsRoute],
+        pipeline: SmsPipeline,
+        clients: ClientDirectory,
+        dropped: DroppedNumbers,
+        memory: BodyMemory,
+        private: frozenset[str],
+        count: Callable[[str, str, int], None],
+        forwarded_from: Sequence[Network] = (),
+        fallback: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
+    ) -> None:
+        self._routes = sorted(routes, key=lambda route: -len(route.prefix))
+        self._pipeline = pipeline
+        self._clients = clients
+        self._dropped = dropped
+        self._memory = memory
+        self._private = private
+        self._count = count
+        self._forwarded_from = tuple(forwarded_from)
+        self._fallback = fallback
+        self.in_hand = 0
+
+    def catch_all(self) -> web.RouteDef:
+        """For an application in which everything more particular was added before."""
+        return web.route("*", "/{path:.*}", self.answer)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Never raises: whatever goes wrong is the dialect's own temporary fault."""
+        self.in_hand += 1
+        dialect = self._routes[0].dialect
+        try:
+            try:
+                head = read_head(request)
+                found = self.find_route(head)
+                if found is None:
+                    return await self._answer_unknown(request, dialect)
+                route, call = found
+                dialect = route.dialect
+                response = await self._take(request, head, route, call)
+            except RequestRefusedError as refusal:
+                response = dialect.write_fault(refusal.fault, refusal.detail)
+        except asyncio.CancelledError:
+            raise
+        except Exception as fault:
+            log.error("sms.call_failed", fault=type(fault).__name__, exc_info=fault)
+            response = dialect.write_fault(Fault.UNAVAILABLE, _OUR_FAULT)
+        finally:
+            self.in_hand -= 1
+        return make_response(response)
+
+    def find_route(self, head: HttpRequest) -> tuple[SmsRoute, Call] | None:
+        """Whose dialect knows this call; the longest prefix first."""
+        for route in self._routes:
+            prefix = route.prefix
+            if prefix and not head.path.startswith(f"{prefix}/"):
+                continue
+            call = route.dialect.recognise(head._replace(path=head.path[len(prefix) :]))
+            if call is not None:
+                return route, call
+        return None
+
+    async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
+        """By network, else by a login of ours in HTTP Basic. Raises ``RequestRefusedError`` for a stranger."""
+        peer = self._peer_of(request, head)
+        client = self._clients.find_by_network(peer) if peer else None
+        if client is not None:
+            return client
+        login = _basic_login(head)
+        if login is None or not self._clients.has_logins:
+            raise RequestRefusedError(Fault.UNAUTHENTICATED, "this client is not known to the gateway")
+        result: LoginResult = await answer_of(partial(self._clients.check_login, *login, peer))
+        if isinstance(result, LoginFailure):
+            if result is LoginFailure.WRONG:
+                raise RequestRefusedError(Fault.UNAUTHENTICATED, "wrong user name or password")
+            raise RequestRefusedError(Fault.TOO_MANY_REQUESTS, "too many logins, try again later")
+        return result
+
+    def _peer_of(self, request: web.Request, head: HttpRequest) -> str:
+        try:
+            peer = normalise_peer(request.remote or "")
+            if self._forwarded_from and _is_in(peer, self._forwarded_from):
+                forwarded = [value for name, value in head.headers if name == "x-forwarded-for"]
+                # The last one was written by the proxy we believe; those before it by whoever wanted to.
+                return normalise_peer(forwarded[-1].rpartition(",")[2].strip()) if forwarded else ""
+            return peer
+        except ValueError:
+            return ""
+
+    async def _answer_unknown(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
+        if self._fallback is not None:
+            return await self._fallback(request)
+        return make_response(dialect.write_fault(Fault.NOT_FOUND, "no such call"))
+
+    async def _take(self, request: web.Request, head: HttpRequest, route: SmsRoute, call: Call) -> HttpResponse:
+        client = await self.find_client(request, head)
+        if call.kind is CallKind.REFUSED:
+            response = route.dialect.write_fault(Fault.NOT_ALLOWED, "this call cannot be checked and is not passed on")
+        else:
+            body = await read_body(request, route.max_body_bytes, self._memory)
+            try:
+                whole = head._replace(body=body)
+                response = await self._answer_call(request, whole, route, call, client)
+            finally:
+                self._memory.give_back(len(body))
+        self._count(route.upstream.name, str(call.kind), response.status)
+        return response
+
+    async def _answer_call(
+        self, request: web.Request, whole: HttpRequest, route: SmsRoute, call: Call, client: Client
+    ) -> HttpResponse:
+        if call.kind is CallKind.SEND:
+
+            def is_gone() -> bool:
+                return request.transport is None or request.transport.is_closing()
+
+            own = whole._replace(path=whole.path[len(route.prefix) :])
+            return (await self._pipeline.handle(own, call, route, client, is_gone)).response
+        if call.kind is CallKind.UNTOUCHED:
+            return await self._ask(route, pass_on(whole, route.prefix, self._private))
+        return await self._report(whole, route, call, client)
+
+    async def _report(self, whole: HttpRequest, route: SmsRoute, call: Call, client: Client) -> HttpResponse:
+        """A report, status query or cancellation, with the numbers that we dropped in it."""
+        dialect = route.dialect
+        own = whole._replace(path=whole.path[len(route.prefix) :])
+        job_ids = list(dialect.report_ids(own, call))
+        kept = await self._dropped.find(client.name, route.upstream.name, job_ids) if job_ids else {}
+        if kept is None:
+            return dialect.write_fault(Fault.UNAVAILABLE, "what was left out cannot be read now")
+        dropped: Mapping[str, Sequence[ReportEntry]] = {job_id: job.entries for job_id, job in kept.items()}
+        is_ours_alone = bool(job_ids) and all(job_id in kept and kept[job_id].is_minted for job_id in job_ids)
+        response: HttpResponse | None = None
+        if route.outlet is not None:
+            if not is_ours_alone and not dropped:
+                return dialect.write_fault(Fault.NOT_FOUND, "reports of this upstream are asked in its own dialect")
+        elif not is_ours_alone:
+            answer = await route.upstream.send(pass_on(whole, route.prefix, self._private))
+            if isinstance(answer, UpstreamFault):
+                return dialect.write_fault(_fault_of(answer), "the provider did not answer")
+            response = answer
+        if response is not None and not dropped:
+            return response
+        return dialect.overlay_report(own, call, response, dropped)
+
+    async def _ask(self, route: SmsRoute, outgoing: HttpRequest) -> HttpResponse:
+        if route.outlet is not None:
+            return route.dialect.write_fault(Fault.NOT_FOUND, "no such call")
+        answer = await route.upstream.send(outgoing)
+        if isinstance(answer, UpstreamFault):
+            return route.dialect.write_fault(_fault_of(answer), "the provider did not answer")
+        return answer
+
+
+def _fault_of(fault: UpstreamFault) -> Fault:
+    return Fault.UNKNOWN_OUTCOME if fault.is_unknown else Fault.UNAVAILABLE
+
+
+def _is_in(peer: str, networks: Sequence[Network]) -> bool:
+    address = ipaddress.ip_address(peer)
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _basic_login(head: HttpRequest) -> tuple[bytes, bytes] | None:
+    scheme, _, encoded = (head.header("authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        username, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return (username, password) if colon else None
