@@ -1,0 +1,1 @@
+"""What the registry has stored: accounts, consents and their movements, bulk requests, dealers, connections."""

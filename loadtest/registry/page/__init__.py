@@ -1,0 +1,1 @@
+"""The small page on which a person plays the citizen."""
