@@ -24,6 +24,7 @@ from gateway.cli import consents, evidence
 from gateway.cli.check_config import check_config
 from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
+from gateway.cli.sandbox import sandbox
 from gateway.configuration import Configuration, ConfigurationError
 
 _NOT_DONE = 2
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("check-config")(check_config)
 app.command()(demo)
+app.command()(sandbox)
 app.add_typer(consents.app, name="consents")
 app.add_typer(evidence.app, name="evidence")
 

@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--brand", type=_read_brand, action="append", metavar="BRANDCODE:IYSCODE:NAME")
     serve.add_argument("--username", default=DEFAULT_USERNAME)
     serve.add_argument("--password", default=DEFAULT_PASSWORD)
+    serve.add_argument("--password-file", type=Path, help="the password, on its first line")
     serve.add_argument("--bulk-delay", type=float, metavar="SECONDS", help="until a bulk request is written")
     serve.add_argument("--no-limits", action="store_true", help="count breaches of the rate limits, refuse nothing")
     serve.add_argument("--holidays", type=Path, metavar="FILE", help="config/holidays-tr.toml or one like it")
@@ -59,8 +60,11 @@ async def _serve(given: argparse.Namespace) -> None:
     registry = Registry(
         given.store, holidays=given.holidays, seed=given.seed, is_http_push_allowed=given.allow_http_push
     )
+    password = given.password
+    if given.password_file is not None:
+        password = given.password_file.read_text(encoding="utf-8").splitlines()[0]
     if given.brand:
-        registry.world.load(make_world(given.brand, given.username, given.password))
+        registry.world.load(make_world(given.brand, given.username, password))
     changes: dict[str, object] = {"is_limiting": not given.no_limits}
     if given.bulk_delay is not None:
         changes["bulk_delay_s"] = given.bulk_delay
