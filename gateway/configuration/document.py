@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.configuration.section import Section, table, tables
 from gateway.configuration.sections.brands import BrandSection
-from gateway.configuration.sections.clients import ClientSection, TagsSection
+from gateway.configuration.sections.clients import ClientSection, SmsRuleSection, TagsSection
 from gateway.configuration.sections.listeners import ListenersSection
 from gateway.configuration.sections.operation import (
     AdminSection,
@@ -27,6 +27,7 @@ class Document(Section):
     brands: tuple[BrandSection, ...] = tables()
     clients: tuple[ClientSection, ...] = tables()
     tags: TagsSection = table(TagsSection)
+    sms_rules: tuple[SmsRuleSection, ...] = tables()
     upstreams: UpstreamsSection = table(UpstreamsSection)
     listeners: ListenersSection = table(ListenersSection)
     admin: AdminSection = table(AdminSection)

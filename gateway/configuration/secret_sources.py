@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from gateway.configuration.values import Secret
 
 MOST_SECRET_BYTES = 64 * 1024
 """A file larger than this is not a secret but a mistake."""
+
+
+_PATH_END = re.compile(rb"[A-Za-z0-9_-]{16,128}")
 
 
 class SecretReference(NamedTuple):
@@ -49,6 +53,8 @@ class SecretSources:
             self._read(SecretReference(path, registry.password, registry.password_file), self.warnings)
         for n, client in enumerate(document.clients):
             self._read_password_hash(n, client.password_hash, client.password_hash_file)
+        for n, provider in enumerate(document.upstreams.sms):
+            self._check_path_end(n, provider.inbound_secret, provider.inbound_secret_file)
         secrets = document.secrets
         for name, variable, file in (
             ("index_secret", secrets.index_secret, secrets.index_secret_file),
@@ -76,6 +82,15 @@ class SecretSources:
                 self.findings.append(
                     Finding(reference.place, "an Argon2 hash there", "something else", hint=str(error))
                 )
+
+    def _check_path_end(self, number: int, value: str | None, file: PurePosixPath | None) -> None:
+        path = ("upstreams", "sms", number, "inbound_secret")
+        secret = self.values.get(path)
+        if secret is not None and _PATH_END.fullmatch(secret.reveal()) is None:
+            place = SecretReference(path, value, file).place
+            self.findings.append(
+                Finding(place, "16 to 128 letters, digits, - and _ there", "something else", hint="it ends a path")
+            )
 
     def _read(self, reference: SecretReference, findings: list[Finding]) -> None:
         if reference.variable is not None:
@@ -143,6 +158,10 @@ def _find_references(document: Document) -> Iterator[SecretReference]:
     yield SecretReference(("store", "password"), document.store.password, document.store.password_file)
     for n, upstream in enumerate(document.upstreams.smtp):
         yield SecretReference(("upstreams", "smtp", n, "password"), upstream.password, upstream.password_file)
+    for n, provider in enumerate(document.upstreams.sms):
+        path: problems.Path = ("upstreams", "sms", n)
+        for name in ("password", "inbound_secret", "inbound_signing_secret"):
+            yield SecretReference((*path, name), getattr(provider, name), getattr(provider, f"{name}_file"))
 
 
 def _unreadable(path: problems.Path, file: PurePosixPath, reason: str) -> Finding:

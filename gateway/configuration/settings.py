@@ -12,9 +12,11 @@ from urllib.parse import quote
 from filters.brand import Brand
 from filters.client import Client
 from filters.policy import Policy
+from filters.sms.suffix import SuffixPolicy
+from filters.sms.wording import Identity
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration.problems import Problem
-from gateway.configuration.sections.brands import FooterLanguage
+from gateway.configuration.sections.brands import FooterLanguage, SmsLanguageName
 from gateway.configuration.sections.operation import LogFormat, LogLevel
 from gateway.configuration.sections.rules import (
     AmpAlternative,
@@ -85,6 +87,9 @@ class DkimSettings:
 class SmsOptOut:
     keyword: str
     number: str
+    fit: SuffixPolicy
+    language: SmsLanguageName
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +159,49 @@ class SmtpUpstreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SmsRuleSettings:
+    """``header`` is a name in lower case and a value. None and "" stand for "any", and for "says nothing"."""
+
+    upstream: str
+    client: str
+    sender_title: str
+    account: str
+    header: tuple[str, str] | None
+    message_class: MessageClass | None
+    recipient_type: RecipientType | None
+    brand: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SmsUpstreamSettings:
+    """``prefix`` is "" for none; ``rate`` requests a second, 0 for no limit."""
+
     name: str
     dialect: SmsDialect
     base_url: str
+    prefix: str
+    verify: bool
+    ca_file: Path | None
+    username: str | None
+    password: Secret | None
     timeout_s: float
+    connect_timeout_s: float
+    idle_timeout_s: float
+    connections: int
+    queue: int
+    queue_timeout_s: float
+    rate: int
+    breaker_failures: int
+    breaker_time_s: float
+    request_bytes: int
+    response_bytes: int
+    max_lead_s: float
+    code_length: int | None
+    inbound_secret: Secret | None
+    inbound_networks: tuple[Network, ...]
+    inbound_signing_secret: Secret | None
+    confirm_text: str | None
+    confirm_sender: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +248,11 @@ class HttpListenerSettings:
     address: Endpoint
     sms: tuple[str, ...]
     opt_out_pages: bool
+    plain_upstream: str | None
+    check_api: bool
+    forwarded_from: tuple[Network, ...]
+    connections: int
+    request_memory_bytes: int
     certificate: Certificate | None
 
 
@@ -275,6 +323,7 @@ class Configuration:
     brands: tuple[BrandSettings, ...]
     clients: tuple[ClientSettings, ...]
     tags: TagSettings
+    sms_rules: tuple[SmsRuleSettings, ...]
     smtp_upstreams: tuple[SmtpUpstreamSettings, ...]
     sms_upstreams: tuple[SmsUpstreamSettings, ...]
     smtp_listeners: tuple[SmtpListenerSettings, ...]

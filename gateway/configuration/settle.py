@@ -16,10 +16,10 @@ from gateway.configuration import problems
 from gateway.configuration.describe import describe_document
 from gateway.configuration.document import Document
 from gateway.configuration.sections.brands import BrandSection
-from gateway.configuration.sections.clients import ClientSection
+from gateway.configuration.sections.clients import ClientSection, SmsRuleSection
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
 from gateway.configuration.sections.rules import UnrecordedMerchant
-from gateway.configuration.sections.upstreams import SmtpUpstreamSection, TlsMode
+from gateway.configuration.sections.upstreams import SmsUpstreamSection, SmtpUpstreamSection, TlsMode
 from gateway.configuration.settings import (
     BrandSettings,
     CalendarSettings,
@@ -36,6 +36,7 @@ from gateway.configuration.settings import (
     SecretSource,
     SecretsSettings,
     SmsOptOut,
+    SmsRuleSettings,
     SmsUpstreamSettings,
     SmtpListenerSettings,
     SmtpUpstreamSettings,
@@ -85,16 +86,19 @@ class _Settling:
             clients=tuple(self._client(n, client) for n, client in enumerate(document.clients)),
             tags=_tags(document),
             smtp_upstreams=tuple(self._upstream(n, upstream) for n, upstream in enumerate(document.upstreams.smtp)),
-            sms_upstreams=tuple(
-                SmsUpstreamSettings(upstream.name, upstream.dialect, upstream.base_url, upstream.timeout.seconds)
-                for upstream in document.upstreams.sms
-            ),
+            sms_rules=tuple(_sms_rule(rule) for rule in document.sms_rules),
+            sms_upstreams=tuple(self._provider(n, upstream) for n, upstream in enumerate(document.upstreams.sms)),
             smtp_listeners=tuple(self._smtp_listener(listener) for listener in listeners.smtp),
             http_listeners=tuple(
                 HttpListenerSettings(
                     listener.address,
                     listener.sms,
                     listener.opt_out_pages,
+                    listener.plain_upstream,
+                    listener.check_api,
+                    listener.forwarded_from,
+                    listener.connections,
+                    listener.request_memory.in_bytes,
                     self._certificate(listener),
                 )
                 for listener in listeners.http
@@ -182,7 +186,7 @@ class _Settling:
             footer_link_words=section.footer_link_words,
             policy=_policy(document, section),
             dkim=DkimSettings(dkim.domain, dkim.selector, self._resolve(dkim.private_key_file)) if dkim else None,
-            sms_opt_out=SmsOptOut(sms.keyword, sms.number) if sms else None,
+            sms_opt_out=SmsOptOut(sms.keyword, sms.number, sms.fit, sms.language, sms.identity) if sms else None,
         )
 
     def _client(self, number: int, section: ClientSection) -> ClientSettings:
@@ -225,6 +229,37 @@ class _Settling:
             connect_timeout_s=section.connect_timeout.seconds,
             reply_timeout_s=section.reply_timeout.seconds,
             final_reply_timeout_s=section.final_reply_timeout.seconds,
+        )
+
+    def _provider(self, number: int, section: SmsUpstreamSection) -> SmsUpstreamSettings:
+        path: problems.Path = ("upstreams", "sms", number)
+        return SmsUpstreamSettings(
+            name=section.name,
+            dialect=section.dialect,
+            base_url=section.base_url,
+            prefix=section.prefix or "",
+            verify=section.verify,
+            ca_file=self._resolve_optional(section.ca_file),
+            username=section.username,
+            password=self._secrets.get((*path, "password")),
+            timeout_s=section.timeout.seconds,
+            connect_timeout_s=section.connect_timeout.seconds,
+            idle_timeout_s=section.idle_timeout.seconds,
+            connections=section.connections,
+            queue=section.queue,
+            queue_timeout_s=section.queue_timeout.seconds,
+            rate=section.rate,
+            breaker_failures=section.breaker_failures,
+            breaker_time_s=section.breaker_time.seconds,
+            request_bytes=section.request_size.in_bytes,
+            response_bytes=section.response_size.in_bytes,
+            max_lead_s=section.max_lead.seconds,
+            code_length=section.code_length,
+            inbound_secret=self._secrets.get((*path, "inbound_secret")),
+            inbound_networks=section.inbound_networks,
+            inbound_signing_secret=self._secrets.get((*path, "inbound_signing_secret")),
+            confirm_text=section.confirm_text,
+            confirm_sender=section.confirm_sender,
         )
 
     def _smtp_listener(self, section: SmtpListenerSection) -> SmtpListenerSettings:
@@ -272,6 +307,19 @@ class _Settling:
 
     def _resolve_optional(self, path: PurePosixPath | None) -> Path | None:
         return None if path is None else self._resolve(path)
+
+
+def _sms_rule(section: SmsRuleSection) -> SmsRuleSettings:
+    return SmsRuleSettings(
+        section.upstream or "",
+        section.client or "",
+        section.sender_title or "",
+        section.account or "",
+        (section.header.lower(), section.header_value) if section.header and section.header_value else None,
+        section.message_class,
+        section.recipient_type,
+        section.brand,
+    )
 
 
 def find_hostname() -> str:

@@ -95,15 +95,19 @@ class SmsFront:
         return make_response(response)
 
     def find_route(self, head: HttpRequest) -> tuple[SmsRoute, Call] | None:
-        """Whose dialect knows this call; the longest prefix first."""
+        """Whose dialect knows this call; the longest prefix first. What one dialect would refuse is left to another
+        that knows it."""
+        refused: tuple[SmsRoute, Call] | None = None
         for route in self._routes:
             prefix = route.prefix
             if prefix and not head.path.startswith(f"{prefix}/"):
                 continue
             call = route.dialect.recognise(head._replace(path=head.path[len(prefix) :]))
-            if call is not None:
+            if call is not None and call.kind is not CallKind.REFUSED:
                 return route, call
-        return None
+            if call is not None and refused is None:
+                refused = route, call
+        return refused
 
     async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
         """By network, else by a login of ours in HTTP Basic. Raises ``RequestRefusedError`` for a stranger."""

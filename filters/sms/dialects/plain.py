@@ -300,7 +300,7 @@ class PlainDialect:
         entries = dropped.get(job_id, ())
         if call.kind is CallKind.CANCEL:
             return response if response is not None else json_response(200, {"id": job_id, "cancelled": 0})
-        found: dict[str, Any] = {"id": job_id, "recipients": []}
+        found: Any = {"id": job_id, "recipients": []}
         if response is not None:
             try:
                 found = orjson.loads(response.body)

@@ -28,6 +28,13 @@ from gateway.configuration.rules.senders import (
     clients_have_brands_and_classes,
     tag_fields_are_told_apart,
 )
+from gateway.configuration.rules.sms import (
+    brands_can_word_their_opt_out,
+    confirmations_have_a_way_out,
+    plain_requests_have_a_way_out,
+    requests_belong_to_one_upstream,
+    sms_rules_say_something,
+)
 from gateway.configuration.rules.transport import (
     limits_fit_each_other,
     mail_does_not_go_round,
@@ -59,6 +66,11 @@ RULES: tuple[Rule, ...] = (
     freshness_limits_are_ordered,
     tag_fields_are_told_apart,
     directories_are_apart,
+    requests_belong_to_one_upstream,
+    plain_requests_have_a_way_out,
+    confirmations_have_a_way_out,
+    sms_rules_say_something,
+    brands_can_word_their_opt_out,
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.configuration.document import Document
+from gateway.configuration.problems import Path
 from gateway.configuration.rules.shared import beside, find_two_sources, upstream_addresses
-from gateway.configuration.sections.upstreams import TlsMode
+from gateway.configuration.sections.upstreams import SmsUpstreamSection, SmtpUpstreamSection, TlsMode
 from gateway.configuration.validate import Finding
 
 
@@ -17,14 +18,20 @@ def secrets_have_one_source(document: Document) -> Iterator[Finding]:
         yield from find_two_sources(("secrets",), document.secrets, name)
     for n, upstream in enumerate(document.upstreams.smtp):
         yield from find_two_sources(("upstreams", "smtp", n), upstream, "password")
+    for n, provider in enumerate(document.upstreams.sms):
+        for name in ("password", "inbound_secret", "inbound_signing_secret"):
+            yield from find_two_sources(("upstreams", "sms", n), provider, name)
     if document.registry is not None:
         yield from find_two_sources(("registry",), document.registry, "password")
 
 
 def logins_are_complete(document: Document) -> Iterator[Finding]:
     """A name without a password, or the reverse, is a forgotten line."""
-    for n, upstream in enumerate(document.upstreams.smtp):
-        path = ("upstreams", "smtp", n)
+    upstreams: list[tuple[Path, SmtpUpstreamSection | SmsUpstreamSection]] = [
+        *((("upstreams", "smtp", n), upstream) for n, upstream in enumerate(document.upstreams.smtp)),
+        *((("upstreams", "sms", n), upstream) for n, upstream in enumerate(document.upstreams.sms)),
+    ]
+    for path, upstream in upstreams:
         has_password = upstream.password is not None or upstream.password_file is not None
         if upstream.username is not None and not has_password:
             yield Finding(

@@ -6,12 +6,21 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated
 
+from filters.sms.suffix import SuffixPolicy
+from filters.sms.wording import Identity
 from gateway.configuration import kinds
 from gateway.configuration.section import REQUIRED, PrivateKeyFile, Section, YesNo, setting
 from gateway.configuration.values import Duration
 
 MOST_BRAND_CODE = 2**40 - 1
 """Opt-out tokens carry the brand in five bytes."""
+
+
+class SmsLanguageName(StrEnum):
+    """In which language an SMS says how to refuse."""
+
+    TURKISH = "tr"
+    ENGLISH = "en"
 
 
 class FooterLanguage(StrEnum):
@@ -46,6 +55,15 @@ class SmsOptOutSection(Section):
     )
     number: Annotated[str, kinds.matching("a number of 3 to 15 digits", "3338", r"\+?[0-9]{3,15}")] = setting(
         REQUIRED, "Where it is sent, in text form.", given='"3338"'
+    )
+    fit: Annotated[SuffixPolicy, kinds.one_of(SuffixPolicy)] = setting(
+        "fit",
+        """Where the opt-out takes a further segment: fit uses the longest form that takes none and refuses the request
+        if there is none, refuse insists on the longest form, allow takes the segment and says so in the answer.""",
+    )
+    language: Annotated[SmsLanguageName, kinds.one_of(SmsLanguageName)] = setting("tr", "Language of the opt-out.")
+    identity: Annotated[Identity, kinds.one_of(Identity)] = setting(
+        "where_fits", "Whether name and MERSIS number of the brand go with it: omitted, where_fits or always."
     )
 
 

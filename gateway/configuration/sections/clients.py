@@ -135,3 +135,23 @@ class TagsSection(Section):
     recipient_type_words: dict[TagWord, Type] = setting(
         {"bireysel": "individual", "tacir": "business"}, "Other words for the recipient types."
     )
+
+
+class SmsRuleSection(Section):
+    """What SMS requests of one kind are, where the provider's dialect has no field for it. Of several that fit, the
+    first counts; all conditions that are set must hold.
+
+    A class set here holds like a client's fixed_class: a tag can make it stricter, never looser.
+    """
+
+    upstream: Annotated[str, kinds.name("netgsm")] | None = setting(None, "Requests to this [[upstreams.sms]].")
+    client: Annotated[str, kinds.name("shop")] | None = setting(None, "Requests of this client.")
+    sender_title: Annotated[str, kinds.text(40, "ORNEK")] | None = setting(None, "Requests with this originator.")
+    account: Annotated[str, kinds.text(200, "8501234567")] | None = setting(
+        None, "Requests with this user name, account id or API key name at the provider (never its secret)."
+    )
+    header: FieldName | None = setting(None, "Requests with this HTTP field …", example='"X-Campaign-Type"')
+    header_value: Annotated[str, kinds.text(100, "marketing")] | None = setting(None, "… and this value.")
+    message_class: Class | None = setting(None, "Their class.", example='"informational"')
+    recipient_type: Type | None = setting(None, "Their recipient type, where they do not say.")
+    brand: Annotated[int, kinds.whole(1, MOST_BRAND_CODE, 600123)] | None = setting(None, "Code of their brand.")

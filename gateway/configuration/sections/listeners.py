@@ -107,6 +107,24 @@ class HttpListenerSection(Section):
         [], "Names of the [[upstreams.sms]] whose dialect is spoken here.", example='["netgsm"]'
     )
     opt_out_pages: YesNo = setting(True, "Whether the opt-out pages are served here.")
+    plain_upstream: Annotated[str, kinds.name("netgsm")] | None = setting(
+        None,
+        """Name of the [[upstreams.sms]] through which POST /v1/messages leaves, whatever dialect that one speaks; for
+        senders that have no provider's software. It needs username and password there.""",
+    )
+    check_api: YesNo = setting(
+        False, "Whether POST /v1/check is answered here: the decision without sending, for SMS, mail and calls."
+    )
+    forwarded_from: tuple[Annotated[Network, kinds.network()], ...] = setting(
+        [],
+        """Reverse proxies before this listener: from these networks the client's address is the last one in
+        X-Forwarded-For.""",
+        example='["192.0.2.10/32"]',
+    )
+    connections: Annotated[int, kinds.whole(1, 100_000, 1000)] = setting(1000, "Most open connections of a worker.")
+    request_memory: Annotated[Size, kinds.size("1 MiB", "64 GiB", "256 MiB")] = setting(
+        "256 MiB", "Most bytes of SMS requests that a worker holds at once."
+    )
     tls: Annotated[TlsMode, kinds.one_of(TlsMode)] = setting("none", "none or tls.")
     certificate_file: CertificateFile | None = setting(None, "Certificate chain, PEM; needed with tls.")
     private_key_file: PrivateKeyFile | None = setting(None, "Its private key, PEM, without a passphrase.")

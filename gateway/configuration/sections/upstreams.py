@@ -17,7 +17,7 @@ from gateway.configuration.section import (
     setting,
     tables,
 )
-from gateway.configuration.values import Duration, Endpoint, Size
+from gateway.configuration.values import Duration, Endpoint, Network, Size
 
 
 class MailProtocol(StrEnum):
@@ -34,12 +34,21 @@ class TlsMode(StrEnum):
 
 
 class SmsDialect(StrEnum):
+    """The names of ``filters.sms.dialects.registry``; a test holds the two equal."""
+
     NETGSM = "netgsm"
+    NETGSM_LEGACY = "netgsm_legacy"
     ILETIMERKEZI = "iletimerkezi"
     VERIMOR = "verimor"
+    JETSMS = "jetsms"
+    MUTLUCELL = "mutlucell"
+    VATANSMS = "vatansms"
+    TURKCELL = "turkcell"
     TWILIO = "twilio"
-    VONAGE = "vonage"
+    VONAGE_SMS = "vonage_sms"
+    VONAGE_MESSAGES = "vonage_messages"
     INFOBIP = "infobip"
+    PLAIN = "plain"
 
 
 class SmtpUpstreamSection(Section):
@@ -111,7 +120,8 @@ class SmtpUpstreamSection(Section):
 
 
 class SmsUpstreamSection(Section):
-    """An SMS provider, in its own dialect."""
+    """An SMS provider, in its own dialect: clients keep paths, credentials and fields and change the host only.
+    Numbers count for each worker."""
 
     name: Annotated[str, kinds.name("netgsm")] = setting(
         REQUIRED, "Name by which listeners refer to it, and in logs and metrics."
@@ -122,7 +132,86 @@ class SmsUpstreamSection(Section):
     base_url: Annotated[str, kinds.web_base("https://api.provider.example")] = setting(
         REQUIRED, "Base of the provider's API."
     )
-    timeout: Annotated[Duration, kinds.duration("100ms", "5m", "30s")] = setting("30s", "For the answer to a request.")
+    prefix: (
+        Annotated[
+            str,
+            kinds.matching(
+                "a path of letters, digits and - that begins with a slash", "/bulk", r"(/[A-Za-z0-9-]{1,40}){1,4}"
+            ),
+        ]
+        | None
+    ) = setting(
+        None,
+        """Path under which clients reach this upstream, before the provider's own paths. Tells apart two upstreams of
+        one dialect on one listener.""",
+    )
+    verify: YesNo = setting(True, "Check the server's certificate and name. Off, anyone on the way can read the SMS.")
+    ca_file: AuthoritiesFile | None = setting(None, "Authorities to trust instead of the system's.")
+    username: Annotated[str, kinds.text(200, "8501234567")] | None = setting(
+        None,
+        """The operator's account there: user name, key or account id, as the dialect calls it. Needed only for what
+        does not come from a client of this dialect: plain_upstream, and confirmations of refusals.""",
+    )
+    password: FromEnvironment | None = setting(None, "Its password, secret or token, from the environment.")
+    password_file: SecretFile | None = setting(None, "The same, from the first line of a file.")
+    timeout: Annotated[Duration, kinds.duration("100ms", "5m", "30s")] = setting(
+        "30s", "For the answer to a request; after it the outcome is unknown, and is never sent again."
+    )
+    connect_timeout: Annotated[Duration, kinds.duration("100ms", "1m", "5s")] = setting(
+        "5s", "To connect and agree on TLS."
+    )
+    idle_timeout: Annotated[Duration, kinds.duration("1s", "10m", "15s")] = setting(
+        "15s", "An unused connection is closed after this; shorter than the provider's own limit."
+    )
+    connections: Annotated[int, kinds.whole(1, 1000, 50)] = setting(50, "Most requests under way at once.")
+    queue: Annotated[int, kinds.whole(0, 100_000, 1000)] = setting(
+        1000, "Most requests that wait for their turn; above it clients get the dialect's temporary fault."
+    )
+    queue_timeout: Annotated[Duration, kinds.duration("100ms", "1m", "10s")] = setting(
+        "10s", "How long a request may wait for its turn."
+    )
+    rate: Annotated[int, kinds.whole(0, 100_000, 20)] = setting(
+        0, "Most requests a second; 0 for no limit of ours.", example="20"
+    )
+    breaker_failures: Annotated[int, kinds.whole(1, 1000, 10)] = setting(
+        10, "After so many failures in a row the provider is left alone …"
+    )
+    breaker_time: Annotated[Duration, kinds.duration("100ms", "10m", "5s")] = setting(
+        "5s", "… for so long; then one request tries."
+    )
+    request_size: Annotated[Size, kinds.size("4 KiB", "256 MiB", "16 MiB")] = setting(
+        "16 MiB", "Largest request taken."
+    )
+    response_size: Annotated[Size, kinds.size("4 KiB", "256 MiB", "16 MiB")] = setting(
+        "16 MiB", "Largest answer read; a larger one is as good as none."
+    )
+    max_lead: Annotated[Duration, kinds.duration("1m", "365d", "2d")] = setting(
+        "2d",
+        """How far ahead a send may be scheduled. Consent is looked up when the request comes; who refuses in between
+        still gets the message.""",
+    )
+    code_length: Annotated[int, kinds.whole(0, 40, 5)] | None = setting(
+        None, "Characters of the operator's code behind each text; left out, what is known of this provider."
+    )
+    inbound_secret: FromEnvironment | None = setting(
+        None, "Secret end of the path at which the provider tells of incoming SMS, from the environment."
+    )
+    inbound_secret_file: SecretFile | None = setting(
+        None,
+        """The same, from the first line of a file: 16 to 128 letters, digits, - and _. The provider is given
+        https://HOST/sms/inbound/SECRET. Left out, incoming SMS are not taken.""",
+    )
+    inbound_networks: tuple[Annotated[Network, kinds.network()], ...] = setting(
+        [], "Where the provider tells of them from; left out, from anywhere.", example='["192.0.2.0/24"]'
+    )
+    inbound_signing_secret: FromEnvironment | None = setting(
+        None, "Secret with which the provider signs them, where the dialect has that; from the environment."
+    )
+    inbound_signing_secret_file: SecretFile | None = setting(None, "The same, from the first line of a file.")
+    confirm_text: Annotated[str, kinds.text(300, "Talebiniz alindi, artik SMS gonderilmeyecek.")] | None = setting(
+        None, "Sent to a person whose refusal came by SMS here, as informational. Left out, nothing is."
+    )
+    confirm_sender: Annotated[str, kinds.text(15, "ORNEK")] | None = setting(None, "Sender title of that text.")
 
 
 class UpstreamsSection(Section):
