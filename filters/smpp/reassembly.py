@@ -116,7 +116,7 @@ class Reassembler:
     def __len__(self) -> int:
         return len(self._sets)
 
-    def add(self, owner: str, message: ShortMessage, place: PartPlace, ticket: Any, now: float) -> Added:
+    def add(self, owner: Hashable, message: ShortMessage, place: PartPlace, ticket: Any, now: float) -> Added:
         """Take a part of ``owner``'s. Raises ``PduError`` (throttled) where there is no room, and where the message
         has more parts than allowed."""
         part = place.part
