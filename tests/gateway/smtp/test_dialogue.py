@@ -50,7 +50,16 @@ PIECES = [
     b"\xff\xfe",
     b"\r\n",
 ]
-HOSTILE = st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=8)), max_size=25).map(b"".join)
+
+
+def _conversations(pieces: list[bytes]) -> st.SearchStrategy[bytes]:
+    return st.lists(st.one_of(st.sampled_from(pieces), st.binary(max_size=8)), max_size=25).map(b"".join)
+
+
+HOSTILE = _conversations(PIECES)
+# A handshake is a cut of its own: what comes with the command in one piece is thrown away. Drawn without it, rather
+# than sorted out afterwards: too many sorted out fail the test.
+IN_CLEAR = _conversations([piece for piece in PIECES if b"STARTTLS" not in piece])
 
 
 class Run:
@@ -114,7 +123,7 @@ def test_nothing_that_is_sent_crashes_it_or_gets_a_message_through_without_a_tra
 
 
 @settings(max_examples=300)
-@given(HOSTILE.filter(lambda sent: b"STARTTLS" not in sent.upper()), st.data())
+@given(IN_CLEAR, st.data())
 def test_the_outcome_does_not_depend_on_how_bytes_are_cut(sent: bytes, data: st.DataObject) -> None:
     """Same replies, same effects, same order."""
     whole, cut = Run(), Run()
@@ -125,7 +134,7 @@ def test_the_outcome_does_not_depend_on_how_bytes_are_cut(sent: bytes, data: st.
     assert (cut.said, cut.effects) == (whole.said, whole.effects)
 
 
-@given(HOSTILE.filter(lambda sent: b"STARTTLS" not in sent.upper()))
+@given(IN_CLEAR)
 def test_the_outcome_is_the_same_byte_by_byte(sent: bytes) -> None:
     """The finest cut there is."""
     whole, cut = Run(), Run()
