@@ -25,6 +25,7 @@ from filters.sms.dialects.netgsm_values import (
     ACCEPTED,
     DATE_FORMAT,
     FAULT_CODES,
+    MAX_RECIPIENTS,
     TEMPORARY_CODES,
     alphabet_of,
     encoding_of,
@@ -50,8 +51,6 @@ from filters.sms.dialects.turkish_time import write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass
-
-MAX_RECIPIENTS = 50_000
 
 SEND = Call(CallKind.SEND, "rest_v2.send")
 OTP = Call(CallKind.SEND, "rest_v2.otp")

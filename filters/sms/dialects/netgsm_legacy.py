@@ -26,6 +26,7 @@ from filters.sms.dialects.netgsm_values import (
     ACCEPTED,
     DATE_FORMAT,
     FAULT_CODES,
+    MAX_RECIPIENTS,
     TEMPORARY_CODES,
     alphabet_of,
     encoding_of,
@@ -40,8 +41,6 @@ from filters.sms.dialects.strict_json import malformed
 from filters.sms.dialects.turkish_time import write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
-
-MAX_RECIPIENTS = 50_000
 
 GET = Call(CallKind.SEND, "legacy.get")
 XML = Call(CallKind.SEND, "legacy.xml")

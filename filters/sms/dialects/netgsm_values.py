@@ -10,6 +10,9 @@ from filters.sms.dialects.turkish_time import find_time
 from filters.sms.message import Alphabet
 from filters.vocabulary import MessageClass, RecipientType
 
+MAX_RECIPIENTS = 50_000
+"""Ours: the provider publishes none."""
+
 ACCEPTED = frozenset({"00", "01", "02"})
 """01 and 02: accepted, but the start or stop date was replaced."""
 

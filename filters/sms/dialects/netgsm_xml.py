@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from filters.sms.dialect import RequestRefusedError
-from filters.sms.dialects.netgsm_values import ACCEPTED, alphabet_of, read_date, read_iysfilter
+from filters.sms.dialect import Fault, RequestRefusedError
+from filters.sms.dialects.netgsm_values import ACCEPTED, MAX_RECIPIENTS, alphabet_of, read_date, read_iysfilter
 from filters.sms.dialects.spelled_numbers import SharedTexts, read_number
 from filters.sms.dialects.strict_json import malformed
 from filters.sms.dialects.strict_xml import Element, check_element, parse_xml, read_xml, write_document
@@ -74,6 +74,8 @@ def _read_body(body: Element, form: str) -> tuple[list[SmsRecipient], list[str]]
         pairs = [(pair.one("msg"), pair.one("no") or Element("no")) for pair in body.children]
     else:
         raise malformed("type: expected 1:n or n:n")
+    if len(pairs) > MAX_RECIPIENTS:
+        raise RequestRefusedError(Fault.TOO_MANY_RECIPIENTS, f"body.no: expected at most {MAX_RECIPIENTS}")
     texts = SharedTexts()
     recipients = []
     for message, number in pairs:
