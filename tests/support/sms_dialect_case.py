@@ -34,8 +34,8 @@ class DialectCase:
     ``compose`` writes a sender's request. ``readers`` are second readers of a request, as lax as providers may be (last
     or first of two keys, any case): each gives the pairs it finds, or raises ``ValueError``; they share no code with
     the codec. ``tag_in`` finds the tag as the upstream request spells it. ``is_success`` is what a client takes for
-    success; ``job_id`` the id it then reads. ``make_simulator`` is called with nothing; ``report`` asks about job ids on
-    a page counted from 0, of so many rows; ``rows`` are (number, status) of a report; ``refused_status`` is the
+    success; ``job_id`` the id it then reads. ``make_simulator`` is called with nothing; ``report`` asks about job ids
+    on a page counted from 0, of so many rows; ``rows`` are (number, status) of a report; ``refused_status`` is the
     provider's own word for "no consent".
     """
 
