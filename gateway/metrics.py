@@ -43,6 +43,9 @@ UPSTREAM_RESULTS = (
 REFUSAL_SOURCES = ("HS_WEB", "HS_EPOSTA", "HS_MESAJ")
 """Registry names of the ways on which a refusal reaches us: page and one-click, mail, keyword."""
 
+INBOUND_RESULTS = ("refusal", "unclear", "other", "repeated", "failed", "rejected")
+"""What an SMS to a number of ours was: told again, not recorded, or from nobody who may tell."""
+
 PAGE_RESPONSES = (("ask", "200"), ("refuse", "200"), ("refuse", "503"), ("not_found", "404"))
 """Answers of the opt-out pages that are there at zero from the start; others join when they occur."""
 
@@ -207,6 +210,19 @@ class WorkerMetrics:
             declare.counter("page_responses_total", "Answers of the opt-out pages.", "route", "status"),
             PAGE_RESPONSES,
         )
+        self._sms_calls = _Tally(
+            declare.counter(
+                "sms_calls_total", "Calls of SMS clients, by upstream, kind of call and answer.",
+                "upstream", "kind", "status",
+            ),
+            [],
+        )  # fmt: skip
+        self._inbound_sms = _Tally(
+            declare.counter(
+                "inbound_sms_total", "SMS that people sent to numbers of ours, by what they were.", "result"
+            ),
+            [(result,) for result in INBOUND_RESULTS],
+        )
         self._intake = _Tally(
             declare.counter("intake_replies_total", "Answers to mailed refusals, by reply code.", "code"),
             [("250",), ("451",), ("550",)],
@@ -278,7 +294,7 @@ class WorkerMetrics:
         self._tallies = (
             self._messages, self._recipients, self._lookups, self._upstream_replies, self._refusals,
             self._refusal_failures, self._evidence, self._rewrite_refusals, self._retry_memory, self._pages,
-            self._intake, self._http_turned_away,
+            self._intake, self._http_turned_away, self._sms_calls, self._inbound_sms,
             *self._plain.values(),
         )  # fmt: skip
         self._timings = (self._message_seconds, self._decision_seconds, self._lookup_seconds, self._commit_seconds)
@@ -294,6 +310,10 @@ class WorkerMetrics:
 
     def count_recipient(self, channel: Channel, verdict: Verdict, reason: Reason) -> None:
         self._recipients.add((channel, verdict, reason))
+
+    def count_recipients(self, channel: Channel, verdict: Verdict, reason: Reason, number: int) -> None:
+        """So many recipients of one request, decided alike."""
+        self._recipients.add((channel, verdict, reason), number)
 
     def observe_decision(self, seconds: float) -> None:
         self._decision_seconds.observe(seconds)
@@ -324,6 +344,14 @@ class WorkerMetrics:
 
     def count_rewrite_refusal(self, detail: RewriteDetail) -> None:
         self._rewrite_refusals.add((detail,))
+
+    def count_sms_call(self, upstream: str, kind: str, status: int) -> None:
+        """A call of a provider's dialect; ``kind`` is ``CallKind`` or "check", ``status`` of our answer."""
+        self._sms_calls.add((upstream, kind, f"{status // 100}xx"))
+
+    def count_inbound_sms(self, result: str) -> None:
+        """An SMS that a person sent to a number of ours."""
+        self._inbound_sms.add((result,))
 
     def count_retry_memory(self, is_kept: bool) -> None:
         self._retry_memory.add(("kept" if is_kept else "failed",))

@@ -12,6 +12,8 @@ one it leaves unchanged but for texts and recipients, so that two gateways can s
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from typing import Any
 import orjson
 
 from filters.phone import PhoneError, parse_phone
-from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.strict_json import (
     check_fields,
     json_response,
@@ -69,6 +71,7 @@ _FIELDS = frozenset(
         "dry_run",
     }
 )
+_INBOUND_FIELDS = frozenset({"id", "from", "to", "text", "received_at"})
 _RECIPIENT_FIELDS = frozenset({"to", "text", "reference"})
 _LABEL = re.compile(r"[ -~]{0,64}", re.ASCII).fullmatch
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})").fullmatch
@@ -321,6 +324,31 @@ class PlainDialect:
             found["recipients"].append(entry)
         return json_response(200, found)
 
+    # -- incoming messages ----------------------------------------------------------------------------------------
+
+    def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
+        """An ``InboundCodec``: ``{"id", "from", "to", "text", "received_at"}``, the last in RFC 3339 and optional."""
+        found = read_json_object(request)
+        check_fields(found, _INBOUND_FIELDS)
+        sender = text_field(found, "from", default=None)
+        return (
+            InboundMessage(
+                sender,
+                text_field(found, "to"),
+                text_field(found, "text", default=None),
+                text_field(found, "id", default=None),
+                _read_time(found, "received_at"),
+            ),
+        )
+
+    def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:
+        """``X-Signature``: hex HMAC-SHA256 of the body."""
+        given = request.header("x-signature") or ""
+        return hmac.compare_digest(hmac.new(secret, request.body, hashlib.sha256).hexdigest(), given.lower())
+
+    def write_inbound_answer(self, is_taken: bool) -> HttpResponse:
+        return json_response(200, {"taken": True}) if is_taken else self.write_fault(Fault.UNAVAILABLE, "come again")
+
 
 def _read_recipients(listed: Sequence[Any], common: str | None) -> tuple[list[str], list[SmsRecipient]]:
     """Texts (each once) and recipients; a number that is none is kept without one, to be answered for."""
@@ -378,8 +406,8 @@ def _read_brand(found: Mapping[str, Any]) -> str:
     raise malformed("brand: expected the code or the name of a brand")
 
 
-def _read_time(found: Mapping[str, Any]) -> float | None:
-    value = found.get("send_at")
+def _read_time(found: Mapping[str, Any], name: str = "send_at") -> float | None:
+    value = found.get(name)
     if value is None:
         return None
     if type(value) is str and _RFC3339(value):
@@ -387,7 +415,7 @@ def _read_time(found: Mapping[str, Any]) -> float | None:
             return datetime.fromisoformat(value).timestamp()
         except (ValueError, OverflowError):
             pass
-    raise malformed("send_at: expected a time with its offset, as 2026-01-31T09:00:00+03:00")
+    raise malformed(f"{name}: expected a time with its offset, as 2026-01-31T09:00:00+03:00")
 
 
 def _job_id_in(response: HttpResponse) -> str:
