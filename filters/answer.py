@@ -9,6 +9,9 @@ client's care decides (design D1, D3):
 3. everybody left out for want of consent → 550 with the reason;
 4. some left out, the rest relayed → 250 with counts;
 5. all relayed → 250; for a single recipient the next hop's own words.
+
+Whatever is not success names the message's id, also to a single recipient, so that the sender can quote it: log,
+evidence and report know the message by it.
 """
 
 from __future__ import annotations
@@ -23,11 +26,13 @@ _OPEN = frozenset({Outcome.DEFERRED, Outcome.UNKNOWN})
 
 _CLOSES_CHANNEL = 421
 _TEMPORARY = 451
+# Of the 512 octets that a line of a reply has (RFC 5321 4.5.3.1.5), less codes and id.
+_LONGEST_WITH_ID = 440
 
 
 def compose(message_id: str, fates: Sequence[RecipientOutcome]) -> Answer:
     """The answer for ``fates`` (at least one, in the order of the recipients)."""
-    replies = tuple(_keep_channel(fate.reply) for fate in fates)
+    replies = tuple(_with_id(_keep_channel(fate.reply), message_id) for fate in fates)
     if len(fates) == 1:
         return Answer(replies[0], replies)
     outcomes = [fate.outcome for fate in fates]
@@ -37,16 +42,27 @@ def compose(message_id: str, fates: Sequence[RecipientOutcome]) -> Answer:
             first = replies[hits[0]]
             if len(hits) == len(fates) and len({replies[number] for number in hits}) == 1:
                 return Answer(first, replies)
-            text = f"{_counts(outcomes, relayed)}, {len(hits)} {words}: {first.text.partition(chr(10))[0]}"
+            why = fates[hits[0]].reply.text.partition("\n")[0]
+            text = f"{_counts(outcomes, relayed)}, {len(hits)} {words}: {why}"
             return Answer(Reply(first.code, first.subject_detail, f"{text} (id {message_id})"), replies)
     if not relayed:
-        return Answer(replies[0]._replace(text=f"{replies[0].text} ({_counts(outcomes, relayed)})"), replies)
+        first = fates[0].reply
+        return Answer(first._replace(text=f"{first.text} ({_counts(outcomes, relayed)}) (id {message_id})"), replies)
     return Answer(Reply(250, "0.0", f"{_counts(outcomes, relayed)} (id {message_id})"), replies)
 
 
 def _counts(outcomes: Sequence[Outcome], relayed: int) -> str:
     dropped = outcomes.count(Outcome.DROPPED)
     return f"{relayed} relayed, {dropped} dropped" if dropped else f"{relayed} of {len(outcomes)} relayed"
+
+
+def _with_id(reply: Reply, message_id: str) -> Reply:
+    if reply.is_success:
+        return reply
+    last = reply.text.rpartition("\n")[2]
+    # A next hop's line may be as long as a line can be.
+    gap = " " if len(last) <= _LONGEST_WITH_ID else "\n"
+    return reply._replace(text=f"{reply.text}{gap}(id {message_id})")
 
 
 def _keep_channel(reply: Reply) -> Reply:

@@ -21,9 +21,19 @@ fates = st.lists(st.sampled_from([RELAYED, DROPPED, DEFERRED, REFUSED, UNKNOWN, 
 
 
 def test_one_recipient_hears_the_next_hops_own_words() -> None:
-    """With one recipient the upstream's reply is relayed as it is."""
-    for fate in (RELAYED, DROPPED, DEFERRED, REFUSED, UNKNOWN):
-        assert compose("m1", [fate]).overall == fate.reply
+    """With one recipient the upstream's reply is relayed as it is; what is no success names the message."""
+    assert compose("m1", [RELAYED]).overall == RELAYED.reply
+    for fate in (DROPPED, DEFERRED, REFUSED, UNKNOWN):
+        answer = compose("m1", [fate])
+        assert answer.overall == fate.reply._replace(text=f"{fate.reply.text} (id m1)")
+        assert answer.per_recipient == (answer.overall,)
+
+
+def test_a_refusal_that_fills_its_line_names_the_message_in_a_line_of_its_own() -> None:
+    """No line of a reply is longer than 512 octets (RFC 5321 4.5.3.1.5)."""
+    long = RecipientOutcome(Outcome.REFUSED, Reply(550, "1.1", "no\n" + "x" * 490))
+    text = compose("m1", [long]).overall.text
+    assert text == "no\n" + "x" * 490 + "\n(id m1)"
 
 
 def test_some_dropped_and_the_rest_relayed_is_success_with_counts() -> None:
@@ -37,7 +47,7 @@ def test_all_dropped_is_refused_with_the_reason() -> None:
     """550 5.7.1 and the reason code of the first."""
     overall = compose("m1", [DROPPED, DROPPED]).overall
     assert (overall.code, overall.enhanced) == (550, "5.7.1")
-    assert overall.text == "NO_CONSENT (0 relayed, 2 dropped)"
+    assert overall.text == "NO_CONSENT (0 relayed, 2 dropped) (id m1)"
 
 
 def test_one_open_fate_makes_the_whole_answer_temporary() -> None:
