@@ -133,6 +133,6 @@ def _link(fields: Mapping[str, Any]) -> OptOutLink:
     url = find_text(fields, "url")
     return OptOutLink(
         read_recipient(find(fields, "recipient")),
-        url if url.startswith("https://") else None,
+        url if url.startswith(("https://", "http://")) else None,
         find_text(fields, "code"),
     )
