@@ -6,7 +6,7 @@ the number of characters to cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ from filters.sms.segments import Packing
 from filters.sms.wording import OptOutWords
 
 DEFAULT_PLACEHOLDER = "{{opt_out}}"
+
+_MAX_PLACEHOLDERS = 8
+"""More are left as they stand: whoever writes so many does not mean the opt-out."""
 
 
 class SuffixPolicy(StrEnum):
@@ -56,7 +59,7 @@ class Suffixed(NamedTuple):
 
 class SuffixRefusal(NamedTuple):
     """A text that cannot carry the opt-out. ``cut``: characters to take off its end so that it can, in the same
-    alphabet; None where cutting does not help.
+    alphabet and still with the identity that it held; None where cutting does not help.
     """
 
     problem: SuffixProblem
@@ -174,7 +177,8 @@ class SuffixWriter:
     def _fill(self, text: str, alphabet: Alphabet) -> Suffixed | SuffixRefusal:
         """The opt-out in each place the sender marked for it; "before" is the text without the marks."""
         profile = self._profile
-        bare = text.replace(self._placeholder, "")
+        pieces = text.split(self._placeholder, _MAX_PLACEHOLDERS)
+        bare = "".join(pieces)
         packed = self._pack(bare, alphabet)
         if packed is None:
             return _NOT_TEXT
@@ -184,7 +188,7 @@ class SuffixWriter:
         best: Suffixed | None = None
         for form in forms if self._policy is not SuffixPolicy.REFUSE else forms[:1]:
             phrase = form[1:]
-            filled = text.replace(self._placeholder, phrase)
+            filled = _fill_gaps(pieces, phrase)
             if 0 < profile.max_characters < len(filled):
                 continue
             after = profile.count_segments(filled, alphabet)
@@ -197,7 +201,7 @@ class SuffixWriter:
         if best and (best.segments.after <= before or self._policy is SuffixPolicy.ALLOW):
             return best
         wanted = len(forms[0 if self._policy is SuffixPolicy.REFUSE else -1]) - 1
-        return self._refuse(bare, attempt, packing, wanted * text.count(self._placeholder))
+        return self._refuse(bare, attempt, packing, (wanted + 2) * (len(pieces) - 1))
 
     def _refuse(self, text: str, attempt: Attempt, packing: Packing, wanted: int) -> SuffixRefusal:
         profile = self._profile
@@ -232,3 +236,18 @@ class SuffixWriter:
             else:
                 high = middle - 1
         return low, taken
+
+
+def _fill_gaps(pieces: Sequence[str], phrase: str) -> str:
+    """``phrase`` between the pieces, set apart by a blank where it would touch a letter, a digit or an accent: a digit
+    glued to the number would make another number of it."""
+    filled = pieces[0]
+    for piece in pieces[1:]:
+        before = "" if not filled or _is_boundary(filled[-1]) else " "
+        after = "" if not piece or _is_boundary(piece[0]) else " "
+        filled = f"{filled}{before}{phrase}{after}{piece}"
+    return filled
+
+
+def _is_boundary(character: str) -> bool:
+    return character.isspace() or (character.isascii() and not character.isalnum())
