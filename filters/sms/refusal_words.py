@@ -24,9 +24,9 @@ CORE_PHRASES: Final = frozenset(
         "iptl", "smsiptal", "iptalsms", "iziniptal", "izinret", "smsred", "redsms",
         "reti", "iptali", "iptalimi", "iptalini",
         "reddet", "reddedin", "reddediyorum", "reddediyoruz", "reddettim", "retediyorum", "redediyorum",
-        "dur", "durdur", "durdurun", "durdurunuz", "durdurulsun", "durdurmanizi",
-        "cik", "cikar", "cikarin", "cikariniz", "cikart", "cikartin", "cikarilsin", "cikmak istiyorum",
-        "cikarilmak istiyorum", "cikarmanizi", "ayrilmak istiyorum", "abonelikten cik", "abonelikten cikar",
+        "durdur", "durdurun", "durdurunuz", "durdurulsun", "durdurmanizi",
+        "cikar", "listeden cik", "listenizden cik", "cikarin", "cikariniz", "cikart", "cikartin", "cikarilsin",
+        "cikmak istiyorum", "cikarilmak istiyorum", "cikarmanizi", "ayrilmak istiyorum", "abonelikten cik", "abonelikten cikar",
         "abonelikten cikmak istiyorum", "abonelikten ayril", "listeden sil", "listeden silin", "beni silin",
         "numarami sil", "numarami silin", "listeden kaldirin", "numarami kaldirin",
         "istemiyorum", "istemiyoruz", "istemiyom", "abone olmak istemiyorum",
@@ -37,15 +37,15 @@ CORE_PHRASES: Final = frozenset(
         "izin vermiyorum", "onay vermiyorum", "onayim yok", "iznim yok", "onay yok", "izin yok",
         "onayimi geri cekiyorum", "onayimi geri aliyorum", "iznimi geri cekiyorum", "iznimi geri aliyorum",
         "onayimi iptal", "iznimi iptal", "izni iptal",
-        "cancel", "end", "quit", "revoke", "opt out", "opt me out", "remove me", "take me off", "no more",
-        "stop sending", "stop texting", "stop messaging", "dont send", "do not send", "dont text", "do not text",
+        "cancel sms", "cancel messages", "cancel all", "end sms", "opt out", "opt me out", "remove me", "take me off",
+        "no more", "stop sending", "stop texting", "stop messaging", "dont send", "do not send", "dont text", "do not text",
         "dont message", "do not message", "dont contact", "do not contact", "leave me alone",
     )
 )  # fmt: skip
 """What refuses, alone or among ``FILLERS``."""
 
-CURT_WORDS: Final = frozenset({"h", "hayir", "no"})
-"""Answers that refuse only alone, politely, or to a brand by name: among other words they answer something else."""
+CURT_WORDS: Final = frozenset({"h", "hayir", "no", "dur", "cik", "cancel", "end", "quit", "revoke"})
+"""What refuses only alone, politely, or to a brand by name: among other words it says something else ("dur bir")."""
 
 POLITE_WORDS: Final = _list_words(
     "lutfen ltf lutfn lutfenn rica ederim tesekkurler tesekkur tesekkurederim tsk tsklr sagol sagolun saolun",
@@ -88,5 +88,5 @@ NOUNS: Final = frozenset(_NOUNS | {"reti", "iptali", "iptalimi", "iptalini", "iz
 
 TELLING: Final = frozenset(
     word for phrase in CORE_PHRASES if len(phrase) == 1 for word in phrase
-) - {"dur", "cik", "cikar", "end", "quit"}  # fmt: skip
+) - {"cikar"}  # fmt: skip
 """Words that make a text that is no plain refusal worth a person's look."""
