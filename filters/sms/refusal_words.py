@@ -26,7 +26,8 @@ CORE_PHRASES: Final = frozenset(
         "reddet", "reddedin", "reddediyorum", "reddediyoruz", "reddettim", "retediyorum", "redediyorum",
         "durdur", "durdurun", "durdurunuz", "durdurulsun", "durdurmanizi",
         "cikar", "listeden cik", "listenizden cik", "cikarin", "cikariniz", "cikart", "cikartin", "cikarilsin",
-        "cikmak istiyorum", "cikarilmak istiyorum", "cikarmanizi", "ayrilmak istiyorum", "abonelikten cik", "abonelikten cikar",
+        "cikmak istiyorum", "cikarilmak istiyorum", "cikarmanizi", "ayrilmak istiyorum", "abonelikten cik",
+        "abonelikten cikar",
         "abonelikten cikmak istiyorum", "abonelikten ayril", "listeden sil", "listeden silin", "beni silin",
         "numarami sil", "numarami silin", "listeden kaldirin", "numarami kaldirin",
         "istemiyorum", "istemiyoruz", "istemiyom", "abone olmak istemiyorum",
@@ -38,7 +39,8 @@ CORE_PHRASES: Final = frozenset(
         "onayimi geri cekiyorum", "onayimi geri aliyorum", "iznimi geri cekiyorum", "iznimi geri aliyorum",
         "onayimi iptal", "iznimi iptal", "izni iptal",
         "cancel sms", "cancel messages", "cancel all", "end sms", "opt out", "opt me out", "remove me", "take me off",
-        "no more", "stop sending", "stop texting", "stop messaging", "dont send", "do not send", "dont text", "do not text",
+        "no more", "stop sending", "stop texting", "stop messaging", "dont send", "do not send", "dont text",
+        "do not text",
         "dont message", "do not message", "dont contact", "do not contact", "leave me alone",
     )
 )  # fmt: skip
