@@ -102,7 +102,7 @@ def unpack_request(request: HttpRequest) -> Carried:
 
 def pack_results(groups: Sequence[Sequence[SubmitResult]]) -> HttpResponse:
     """What the SMSC said of each part for each destination."""
-    return HttpResponse(200, (), orjson.dumps(groups))
+    return HttpResponse(200, (), orjson.dumps([[tuple(result) for result in group] for group in groups]))
 
 
 def unpack_results(response: HttpResponse) -> list[list[SubmitResult]]:
@@ -118,7 +118,7 @@ def unpack_results(response: HttpResponse) -> list[list[SubmitResult]]:
 
 def pack_answers(answers: Sequence[RecipientAnswer]) -> HttpResponse:
     """What the sender is told of each destination."""
-    return HttpResponse(200, (), orjson.dumps(answers))
+    return HttpResponse(200, (), orjson.dumps([tuple(answer) for answer in answers]))
 
 
 def pack_fault(http_status: int, status: int) -> HttpResponse:

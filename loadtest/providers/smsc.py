@@ -1,4 +1,4 @@
-"""An SMSC to send to: binds, takes messages, sends receipts that mature, tells of people's messages, and fails on request.
+"""An SMSC to send to: binds, takes messages, sends receipts that mature, tells what people write, fails on request.
 
 A second implementation of SMPP 3.4: it shares no line with the gateway's codec, so that a mistake there is not made
 twice. Numbers whose last digits are in ``FAULTS`` meet that fate.
