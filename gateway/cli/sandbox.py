@@ -188,7 +188,9 @@ def _configured_parts(directory: Path, account: Account, configuration: Configur
 def _account_of(configuration: Configuration) -> Account:
     registry = configuration.registry
     username = DEFAULT_USERNAME if registry is None or registry.username is None else registry.username
-    password = DEFAULT_PASSWORD if registry is None or registry.password is None else registry.password.reveal()
+    password = DEFAULT_PASSWORD
+    if registry is not None and registry.password is not None:
+        password = registry.password.reveal().decode()
     brands = tuple(f"{each.brand.code}:{each.brand.iys_code}:{each.brand.name}" for each in configuration.brands)
     return Account(username, password, brands)
 

@@ -64,9 +64,9 @@ class RegistryServer:
             app.router.add_route(route.method, route.path, self._bind(route))
         Control(self.registry, self.push).add_to(app)
         Page(self.registry).add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, shutdown_timeout=1.0)
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls)
         await site.start()
         port = self._runner.addresses[0][1]
         self.registry.public_url = f"{'https' if self._tls else 'http'}://{self._host}:{port}"
