@@ -124,9 +124,9 @@ class Esme:
         return cls(*await asyncio.open_connection("127.0.0.1", port, **options))
 
     @classmethod
-    async def bound(cls, port: int, *, command: int = 0x09, **words: str) -> Esme:
-        esme = await cls.open(port)
-        answer = await esme.ask(command, bind_body(**words))
+    async def bound(cls, port: int, *, command: int = 0x09, **options: Any) -> Esme:
+        esme = await cls.open(port, **options)
+        answer = await esme.ask(command, bind_body())
         assert answer.status == OK
         return esme
 

@@ -6,6 +6,7 @@ import asyncio
 
 from filters.smpp.answer import ConsentRefusal
 from filters.smpp.dialect import SmppDialect
+from filters.smpp.reassembly import ReassemblyLimits
 from filters.smpp.server_session import ServerLimits
 from filters.smpp.submission import LinkReading
 from filters.smpp.tags import TagRules
@@ -190,8 +191,6 @@ async def test_the_last_part_may_come_again_after_a_temporary_fault(start: Start
 
 async def test_an_incomplete_message_is_never_sent(start: Start) -> None:
     """Its parts are put off, and one answered early is told EXPIRED."""
-    from filters.smpp.reassembly import ReassemblyLimits
-
     world = await start(part_hold_s=0.05, reassembly=ReassemblyLimits(max_age_s=0.4))
     esme = await Esme.bound(world.port)
     first, _ = parts_of(b"z" * 200, 153)
