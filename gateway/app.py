@@ -26,6 +26,8 @@ import uvloop
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
+from adapters.sms.settings import HttpUpstreamSettings
+from adapters.sms.upstream import HttpUpstream
 from adapters.smtp.pool import SmtpUpstream
 from adapters.smtp.settings import Timeouts, UpstreamSettings
 from adapters.smtp.settings import TlsMode as UpstreamTls
@@ -40,6 +42,7 @@ from filters.mime.footer import Footer, Language, find_texts, make_footer
 from filters.mime.limits import DEFAULT_LIMITS
 from filters.mime.plan import RewriteSettings
 from filters.refusal_report import ReportSeal
+from filters.sms.note_seal import NoteSeal
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, RecipientType
 from gateway import sockets
@@ -48,7 +51,13 @@ from gateway.clients import ClientAccess, ClientDirectory
 from gateway.configuration import Configuration, load_configuration
 from gateway.configuration.sections.rules import AmpAlternative, PartlyRefused
 from gateway.configuration.sections.upstreams import MailProtocol
-from gateway.configuration.settings import BrandSettings, Certificate, SmtpListenerSettings, SmtpUpstreamSettings
+from gateway.configuration.settings import (
+    BrandSettings,
+    Certificate,
+    SmsUpstreamSettings,
+    SmtpListenerSettings,
+    SmtpUpstreamSettings,
+)
 from gateway.configuration.values import Endpoint
 from gateway.doors import HttpDoor, IntakeDoor, MailDoor
 from gateway.holidays import load_holidays
@@ -64,7 +73,9 @@ from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.refusals import RefusalReports, Refusals
-from gateway.secrets import InstallationSecrets, load_or_create_secrets
+from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
+from gateway.sms.assembly import SmsMeans, SmsSide
+from gateway.sms.observer import SmsObserver
 from gateway.smtp.listener import MailListener
 from gateway.smtp.memory_budget import MemoryBudget
 from gateway.smtp.settings import ListenerSettings
@@ -91,14 +102,18 @@ def load(path: Path) -> Configuration:
     return load_configuration(path)
 
 
-def consent_keys(configuration: Configuration) -> ConsentKeys:
-    """Derives the keys under which this installation knows recipients."""
-    return ConsentKeys(load_or_create_secrets(configuration).index_secret.reveal())
+def consent_keys(configuration: Configuration, *, may_begin: bool = True) -> ConsentKeys:
+    """Derives the keys under which this installation knows recipients.
+
+    ``may_begin``: make the installation's secrets where there are none. Else ``ValueError``, with what to do first.
+    """
+    kept = (load_or_create_secrets if may_begin else load_secrets)(configuration)
+    return ConsentKeys(kept.index_secret.reveal())
 
 
-def open_store(configuration: Configuration) -> Store:
-    """The consent index; ``await store.start()`` connects it."""
-    return _open_store(configuration, consent_keys(configuration))
+def open_store(configuration: Configuration, *, may_begin: bool = True) -> Store:
+    """The consent index; ``await store.start()`` connects it. ``may_begin`` as in ``consent_keys``."""
+    return _open_store(configuration, consent_keys(configuration, may_begin=may_begin))
 
 
 def refusal_reports(configuration: Configuration) -> RefusalReports:
@@ -110,7 +125,7 @@ def open_evidence_reader(configuration: Configuration) -> EvidenceReader:
     """Finds, verifies and exports what was kept."""
     from adapters.evidence.search import EvidenceReader  # brings a query engine, which workers never need
 
-    key_file = load_or_create_secrets(configuration).evidence_key_file
+    key_file = load_secrets(configuration).evidence_key_file
     return EvidenceReader(configuration.evidence.directory, load_trusted_keys(key_file))
 
 
@@ -123,7 +138,7 @@ def seal_evidence(configuration: Configuration, step: Callable[[str, int], None]
     """Compress and index closed segments, remove what is past its retention. Blocking; may run beside the gateway."""
     from adapters.evidence.sealing import seal  # brings a query engine, which workers never need
 
-    key_file = load_or_create_secrets(configuration).evidence_key_file
+    key_file = load_secrets(configuration).evidence_key_file
     settings = configuration.evidence
     return seal(settings.directory, load_signer(key_file), settings.retention_years, time.time(), step)
 
@@ -222,7 +237,10 @@ async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
     configuration = order.configuration
     metrics = WorkerMetrics(
         [settings.brand.code for settings in configuration.brands],
-        [settings.name for settings in configuration.smtp_upstreams],
+        [
+            *(settings.name for settings in configuration.smtp_upstreams),
+            *(settings.name for settings in configuration.sms_upstreams),
+        ],
     )
     metrics.flush_regularly(loop)
     worker = build_worker(order, metrics, logs)
@@ -278,7 +296,6 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
         limits=_rewrite_settings(configuration).limits,
     )
-    evidence.count_expected = lambda: pipeline.in_hand
     clients = ClientDirectory(
         [
             ClientAccess(
@@ -315,35 +332,84 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         observer,
         index=store,
     )
-    doors += _refusal_doors(order, recorder, tokens, keys, observer)
+    providers = {
+        settings.name: HttpUpstream(_provider_settings(settings), observer) for settings in configuration.sms_upstreams
+    }
+    sms = SmsSide(
+        configuration,
+        SmsMeans(
+            index=store,
+            notes=store,
+            evidence=evidence,
+            recorder=recorder,
+            clients=clients,
+            keys=keys,
+            seal=NoteSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current),
+            tag_headers=_tag_headers(configuration),
+            upstreams=providers,
+            observer=SmsObserver(metrics, logs.canonical, time.time),
+            metrics=metrics,
+            node=f"{configuration.hostname}-{order.slot}",
+            instance=instance,
+        ),
+    )
+    evidence.count_expected = lambda: pipeline.in_hand + sms.pipeline.in_hand
+    doors += _http_doors(order, sms, recorder, tokens, keys, observer)
+    doors += _intake_doors(order, recorder, tokens, keys, observer)
     return Worker(
         evidence=evidence,
         store=store,
         store_kind=str(configuration.store.url.kind),
-        upstreams=[UpstreamInUse(upstream) for upstream in upstreams.values()],
+        upstreams=[*(UpstreamInUse(upstream) for upstream in upstreams.values()), *providers.values()],
         doors=doors,
         policies={code: route.policy for code, route in brands.items() if route.brand.is_active},
-        buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets),
+        buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets) + sms.buffered_bytes,
         drain_s=configuration.drain_timeout_s,
         on_report=mail_observer.worker_reported,
-        after=[_closing(clients.close), _closing(signing_threads.shutdown)],
+        after=[sms.close, _closing(clients.close), _closing(signing_threads.shutdown)],
     )
 
 
-def _refusal_doors(
-    order: WorkerOrder, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
+def _http_doors(
+    order: WorkerOrder, sms: SmsSide, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
 ) -> list[Door]:
-    """Where people refuse: the pages behind the links, and the mail behind the mailto addresses."""
+    """Opt-out pages, and the SMS dialects beside them."""
     configuration = order.configuration
     brands = [settings.brand for settings in configuration.brands]
     doors: list[Door] = []
     for http in configuration.http_listeners:
-        if not http.opt_out_pages:
+        pages = None
+        if http.opt_out_pages:
+            logos = {brand.code: load_logo(Path(brand.logo_path)) for brand in brands if brand.logo_path}
+            pages = OptOutPages(recorder, tokens, keys, brands, logos, observer)
+        if sms.is_served_by(http):
+            listener = HttpListener(
+                sms.build_app(http, pages),
+                observer,
+                max_connections=http.connections,
+                max_line_bytes=_SMS_LINE_BYTES,
+                drain_s=configuration.drain_timeout_s,
+            )
+        elif pages is not None:
+            listener = HttpListener(pages.build_app(), observer, max_connections=http.connections)
+        else:
             continue
-        logos = {brand.code: load_logo(Path(brand.logo_path)) for brand in brands if brand.logo_path}
-        pages = OptOutPages(recorder, tokens, keys, brands, logos, observer)
         listening = order.take(endpoint_key("http", http.address))
-        doors.append(HttpDoor(HttpListener(pages.build_app(), observer), listening, _server_tls(http.certificate)))
+        doors.append(HttpDoor(listener, listening, _server_tls(http.certificate)))
+    return doors
+
+
+_SMS_LINE_BYTES = 64 * 1024
+"""A dialect that sends by GET has text and recipients in the first line of the request."""
+
+
+def _intake_doors(
+    order: WorkerOrder, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
+) -> list[Door]:
+    """Where people refuse by mail: behind the mailto addresses."""
+    configuration = order.configuration
+    brands = [settings.brand for settings in configuration.brands]
+    doors: list[Door] = []
     for mail in configuration.opt_out_mail_listeners:
         intake = MailIntake(
             recorder,
@@ -487,6 +553,25 @@ def _upstream_settings(settings: SmtpUpstreamSettings, hostname: str) -> Upstrea
             command_s=settings.reply_timeout_s,
             after_dot_s=settings.final_reply_timeout_s,
         ),
+    )
+
+
+def _provider_settings(settings: SmsUpstreamSettings) -> HttpUpstreamSettings:
+    is_tls = settings.base_url.startswith("https:")
+    return HttpUpstreamSettings(
+        name=settings.name,
+        base_url=settings.base_url,
+        timeout_s=settings.timeout_s,
+        connect_s=settings.connect_timeout_s,
+        waiting_s=settings.queue_timeout_s,
+        idle_s=settings.idle_timeout_s,
+        max_connections=settings.connections,
+        max_waiting=settings.queue,
+        max_rate=float(settings.rate),
+        max_response_bytes=settings.response_bytes,
+        breaker_failures=settings.breaker_failures,
+        breaker_s=settings.breaker_time_s,
+        tls=_client_tls(settings.ca_file, verify=settings.verify) if is_tls else None,
     )
 
 

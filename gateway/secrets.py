@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +57,17 @@ class InstallationSecrets:
     evidence_key_file: Path
 
 
+class NotBegunError(ValueError):
+    """There is nothing to look at yet: the secrets are made by the first command that keeps something."""
+
+    def __init__(self, missing: Sequence[Path]) -> None:
+        super().__init__(
+            f"nothing was kept here yet: this installation has no secrets (expected at {missing[0]}). "
+            "Run `izinkapi serve -c FILE` or `izinkapi consents import -c FILE …` first; where the gateway has run "
+            "before, this configuration looks in another place than it did"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ReadSecrets:
     """``secrets`` is None where something is missing or wrong; ``missing`` are files that the first start will make."""
@@ -81,8 +92,18 @@ def load_or_create_secrets(configuration: Configuration) -> InstallationSecrets:
     ):
         if source.value is None and source.may_be_created and not source.path.exists():
             create_private_file(source.path, make())
-    read = read_secrets(settings)
+    return load_secrets(configuration)
+
+
+def load_secrets(configuration: Configuration) -> InstallationSecrets:
+    """The secrets as they are; for commands that only look, which must not begin an installation.
+
+    Raises ``ConfigurationError`` with all that is wrong with them, and ``NotBegunError`` if none was made yet.
+    """
+    read = read_secrets(configuration.secrets)
     if read.secrets is None:
+        if not read.findings:
+            raise NotBegunError(read.missing)
         raise ConfigurationError(
             [
                 Problem(str(configuration.file), 0, render_path(item.path), item.expected, item.found, hint=item.hint)

@@ -64,9 +64,9 @@ class _Wiring(Protocol):
 
     def load(self, config_path: Path) -> Configuration: ...
 
-    def open_store(self, configuration: Configuration) -> ConsentStore: ...
+    def open_store(self, configuration: Configuration, *, may_begin: bool = True) -> ConsentStore: ...
 
-    def consent_keys(self, configuration: Configuration) -> ConsentKeys: ...
+    def consent_keys(self, configuration: Configuration, *, may_begin: bool = True) -> ConsentKeys: ...
 
     def refusal_reports(self, configuration: Configuration) -> RefusalReports: ...
 
@@ -80,15 +80,20 @@ def _run(
     config: Path,
     brand: int | None,
     work: Callable[[Configuration, ConsentStore, ConsentKeys], Awaitable[_Answer]],
+    *,
+    may_begin: bool = False,
 ) -> _Answer:
-    """Do ``work`` on the opened store; every failure becomes a sentence and exit code 2."""
+    """Do ``work`` on the opened store; every failure becomes a sentence and exit code 2.
+
+    ``may_begin``: this may be the first thing that is done with an installation. What only looks creates nothing.
+    """
     wiring = _wiring()
 
     async def run(configuration: Configuration) -> _Answer:
-        store = wiring.open_store(configuration)
+        store = wiring.open_store(configuration, may_begin=may_begin)
         try:
             await store.start()
-            return await work(configuration, store, wiring.consent_keys(configuration))
+            return await work(configuration, store, wiring.consent_keys(configuration, may_begin=may_begin))
         finally:
             await store.close()
 
@@ -175,7 +180,7 @@ def import_(
                 observer=bars,
             )
 
-    report = _run(config, brand, work)
+    report = _run(config, brand, work, may_begin=True)
     if as_json:
         _print_json(_report_as_json(report))
     else:
@@ -315,9 +320,9 @@ def show_(config: Config, brand: BrandCode, recipient: Recipient, as_json: AsJso
 
 
 def _print_shown(shown: Shown, brand: int) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False)
     if shown.state:
-        table = Table("channel", "recipient type", "status", "consent date (UTC+3)", "source", "")
+        table = Table("channel", "type", "status", "consent date (UTC+3)", "source", "")
         for (channel, recipient_type), consent in shown.state.items():
             table.add_row(
                 f"{registry_word(CHANNEL_WORDS, channel)} ({channel})",
@@ -382,7 +387,7 @@ def set_(
         done = await set_consent(store, keys, reports, brand, recipient, *values, now)
         return done, await show(store, keys, brand, recipient)
 
-    (changed, due_at), shown = _run(config, brand, work)
+    (changed, due_at), shown = _run(config, brand, work, may_begin=True)
     if as_json:
         due = None if due_at is None else render_time(due_at)
         _print_json({"changed": changed, "report_due": due, **shown.as_json()})

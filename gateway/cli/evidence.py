@@ -31,6 +31,8 @@ from gateway.configuration.problems import ConfigurationError
 from gateway.configuration.settings import Configuration
 
 _FOUND, _NOT_FOUND, _NOT_DONE = 0, 1, 2
+# Columns of a terminal in which the eight of the table have room.
+_WIDE = 150
 
 app = typer.Typer(help="Find, verify and export what was kept of each decision.", no_args_is_help=True)
 
@@ -90,7 +92,7 @@ class _Wiring(Protocol):
 
     def open_evidence_reader(self, configuration: Configuration) -> EvidenceReader: ...
 
-    def consent_keys(self, configuration: Configuration) -> ConsentKeys: ...
+    def consent_keys(self, configuration: Configuration, *, may_begin: bool = True) -> ConsentKeys: ...
 
     def seal_evidence(self, configuration: Configuration, progress: Callable[[str, int], None] | None) -> Sealed: ...
 
@@ -271,7 +273,7 @@ def _search(config: Path, question: _Question) -> tuple[Configuration, EvidenceR
         if question.message_id is not None:
             return configuration, reader, reader.find_message(question.message_id), frozenset()
         brands = question.brands or [known.brand.code for known in configuration.brands]
-        consent_keys = _wiring().consent_keys(configuration)
+        consent_keys = _wiring().consent_keys(configuration, may_begin=False)
         keys = [consent_keys.derive(brand, address) for brand in brands]
         located = reader.find_recipient(keys, since_at, until_at)
     except (ConfigurationError, OSError, ValueError) as error:
@@ -326,20 +328,34 @@ def _as_json(one: Located) -> dict[str, Any]:
 
 def _print_table(located: Sequence[Located], names: Mapping[int, str], keys: frozenset[str]) -> None:
     console = Console(highlight=False)
-    table = Table(caption="Zaman İstanbul saatiyle · times are Istanbul's (UTC+3)")
-    for heading in ("Zaman\ntime", "İleti\nmessage", "Marka\nbrand", "Kanal\nchannel", "Kayıt\nregistry",
-                    "Kural\nrule", "Karar\nverdict", "Sonuç\noutcome"):  # fmt: skip
-        table.add_column(heading, overflow="fold")
+    headings = ("Zaman / time", "İleti / message", "Marka / brand", "Kanal / channel", "Kayıt / registry",
+                "Kural / rule", "Karar / verdict", "Sonuç / outcome")  # fmt: skip
+    rows: list[tuple[str | Text, ...]] = []
     for one in located:
         record = one.record
         shared = (_istanbul(record), str(record.get("id", "")), _brand(record, names), str(record.get("channel", "")))
         if record.get("kind") == RecordKind.REFUSAL:
-            table.add_row(*shared, str(record.get("source", "")), "", Text("RET / refusal", style="magenta"), "")
+            rows.append((*shared, str(record.get("source", "")), "", Text("RET / refusal", style="magenta"), ""))
             continue
-        for recipient in record.get("recipients", ()):
-            if not keys or recipient.get("key") in keys:
-                table.add_row(*shared, *_recipient_cells(recipient))
+        rows += [
+            (*shared, *_recipient_cells(recipient))
+            for recipient in record.get("recipients", ())
+            if not keys or recipient.get("key") in keys
+        ]
+    if console.width >= _WIDE:
+        table = Table(*(heading.replace(" / ", "\n") for heading in headings))
+        for row in rows:
+            table.add_row(*row)
+    else:
+        # Eight columns in 80 would be words under words: one below the other instead, a block for each decision.
+        table = Table(show_header=False)
+        for row in rows:
+            for heading, cell in zip(headings, row, strict=True):
+                if str(cell):
+                    table.add_row(Text(heading, style="dim"), cell)
+            table.add_section()
     console.print(table)
+    console.print(Text("Zaman İstanbul saatiyle · times are Istanbul's (UTC+3)", style="dim"))
     console.print(Text(f"{len(located)} kayıt bulundu · {len(located)} records found"))
 
 

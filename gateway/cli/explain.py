@@ -15,7 +15,7 @@ _COLOUR = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"
 
 
 def render_explanation(explanation: Explanation, console: Console, as_json: bool) -> None:
-    """Print the steps in order, the verdict, and who can mend it in English and Turkish; or one JSON object."""
+    """Print the verdict, who can mend it in English and Turkish, and the steps in order; or one JSON object."""
     if as_json:
         # Not print_json: a script wants one object a line, whatever the width and colours of a terminal.
         console.print(
@@ -24,24 +24,24 @@ def render_explanation(explanation: Explanation, console: Console, as_json: bool
         return
     decision = explanation.decision
     colour = _COLOUR[decision.verdict]
-    table = Table(show_lines=False, expand=False)
-    table.add_column("id", no_wrap=True)
-    for heading in ("asked", "seen", "result", "ground"):
-        table.add_column(heading, overflow="fold")
-    for step in explanation.steps:
-        result_style = colour if step.is_decisive else ""
-        # Text, not markup: what was seen may hold brackets.
-        table.add_row(
-            Text(step.id, style="bold" if step.is_decisive else ""),
-            Text(step.question),
-            Text(step.seen),
-            Text(step.result, style=result_style),
-            Text(step.ground),
-        )
-    console.print(table)
+    # The answer first; then how it came about, for whoever wants to know.
     console.print(Text.assemble((f"{decision.verdict} {decision.reason}", f"bold {colour}"), f"  ({decision.row})"))
     if decision.noted:
         console.print(Text(f"noted: {', '.join(decision.noted)}"))
     console.print(Text(explanation.sentence_en))
     console.print(Text(explanation.sentence_tr))
     console.print(Text(f"reply: {decision.reply.render().decode('ascii').rstrip()}", style="dim"))
+    table = Table(show_lines=False, expand=False)
+    table.add_column("id", no_wrap=True)
+    # Question, finding and ground below each other: side by side they are words under words in 80 columns.
+    table.add_column("asked, seen, ground", overflow="fold")
+    table.add_column("result", overflow="fold")
+    for step in explanation.steps:
+        # Text, not markup: what was seen may hold brackets.
+        table.add_row(
+            Text(step.id, style="bold" if step.is_decisive else ""),
+            Text.assemble(step.question, "\n", ("→ ", colour if step.is_decisive else "dim"), step.seen, "\n",
+                          (step.ground, "dim")),
+            Text(step.result, style=colour if step.is_decisive else ""),
+        )  # fmt: skip
+    console.print(table)

@@ -134,11 +134,11 @@ def _address_key(channel: Channel, recipient: str) -> tuple[bytes, bool]:
 async def _look_up(configuration: Configuration, brand: int, address_key: bytes) -> Lookup | LookupFailure:
     from gateway import app as wiring
 
-    store = wiring.open_store(configuration)
+    store = wiring.open_store(configuration, may_begin=False)
     answered: asyncio.Future[Lookup | LookupFailure] = asyncio.get_running_loop().create_future()
     try:
         await store.start()
-        key = wiring.consent_keys(configuration).derive(brand, address_key)
+        key = wiring.consent_keys(configuration, may_begin=False).derive(brand, address_key)
         store.lookup(brand, (key,), None, answered.set_result)
         return await answered
     finally:

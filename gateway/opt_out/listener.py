@@ -76,12 +76,21 @@ class _Busy(asyncio.Protocol):
 
 
 class HttpListener:
-    """Serves ``app`` on inherited sockets. ``max_connections`` for this process."""
+    """Serves ``app`` on inherited sockets. ``max_connections`` for this process; ``drain_s`` for requests under way."""
 
-    def __init__(self, app: web.Application, observer: ListenerObserver, *, max_connections: int = 1000) -> None:
-        self._runner = web.AppRunner(app, access_log=None, logger=_SILENT, shutdown_timeout=_DRAIN_S)
+    def __init__(
+        self,
+        app: web.Application,
+        observer: ListenerObserver,
+        *,
+        max_connections: int = 1000,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        drain_s: float = _DRAIN_S,
+    ) -> None:
+        self._runner = web.AppRunner(app, access_log=None, logger=_SILENT, shutdown_timeout=drain_s)
         self._observer = observer
         self._max_connections = max_connections
+        self._max_line_bytes = max_line_bytes
         self._servers: list[asyncio.Server] = []
 
     async def start(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
@@ -110,7 +119,7 @@ class HttpListener:
             keepalive_timeout=IDLE_S,
             logger=_SILENT,
             access_log=_SILENT,
-            max_line_size=MAX_LINE_BYTES,
+            max_line_size=self._max_line_bytes,
             max_field_size=MAX_FIELD_BYTES,
             max_headers=MAX_FIELDS,
             lingering_time=_LINGERING_S,

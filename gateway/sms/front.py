@@ -19,6 +19,7 @@ from aiohttp import web
 
 from filters.client import Client
 from filters.sms.dialect import Call, CallKind, Dialect, Fault, RequestRefusedError
+from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.message import ReportEntry
 from gateway.clients import ClientDirectory, LoginFailure, LoginResult, Network
@@ -31,6 +32,7 @@ from gateway.sms.route import SmsRoute
 
 log = structlog.stdlib.get_logger(__name__)
 
+_PLAIN = PlainDialect()
 _OUR_FAULT = "a temporary fault in the gateway"
 
 
@@ -55,7 +57,7 @@ class SmsFront:
         forwarded_from: Sequence[Network] = (),
         fallback: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
     ) -> None:
-        self._routes = sorted(routes, key=lambda route: -len(route.prefix))
+        self.routes = sorted(routes, key=lambda route: -len(route.prefix))
         self._pipeline = pipeline
         self._clients = clients
         self._dropped = dropped
@@ -73,7 +75,7 @@ class SmsFront:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Never raises: whatever goes wrong is the dialect's own temporary fault."""
         self.in_hand += 1
-        dialect = self._routes[0].dialect
+        dialect: Dialect = self.routes[0].dialect if self.routes else _PLAIN
         try:
             try:
                 head = read_head(request)
@@ -98,7 +100,7 @@ class SmsFront:
         """Whose dialect knows this call; the longest prefix first. What one dialect would refuse is left to another
         that knows it."""
         refused: tuple[SmsRoute, Call] | None = None
-        for route in self._routes:
+        for route in self.routes:
             prefix = route.prefix
             if prefix and not head.path.startswith(f"{prefix}/"):
                 continue
@@ -111,7 +113,7 @@ class SmsFront:
 
     async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
         """By network, else by a login of ours in HTTP Basic. Raises ``RequestRefusedError`` for a stranger."""
-        peer = self._peer_of(request, head)
+        peer = self.peer_of(request, head)
         client = self._clients.find_by_network(peer) if peer else None
         if client is not None:
             return client
@@ -125,7 +127,8 @@ class SmsFront:
             raise RequestRefusedError(Fault.TOO_MANY_REQUESTS, "too many logins, try again later")
         return result
 
-    def _peer_of(self, request: web.Request, head: HttpRequest) -> str:
+    def peer_of(self, request: web.Request, head: HttpRequest) -> str:
+        """The client's address, normalised; "" where it is not known."""
         try:
             peer = normalise_peer(request.remote or "")
             if self._forwarded_from and _is_in(peer, self._forwarded_from):

@@ -44,6 +44,7 @@ class SmsInHand:
         "is_commercial",
         "is_handed_over",
         "is_heavy",
+        "is_recorded",
         "kept",
         "keys",
         "lookup",
@@ -104,7 +105,7 @@ class SmsInHand:
         self.upstream_fault: UpstreamFault | None = None
         self.minted_id = ""
         self.is_again = 0
-        self.is_handed_over = False
+        self.is_handed_over = self.is_recorded = False
         self.refusal = Reason.OPTOUT_IMPOSSIBLE
         """Why the whole request is refused, where it is one of the closed list of reasons."""
         self.detail = ""

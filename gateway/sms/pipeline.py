@@ -120,12 +120,8 @@ class SmsPipeline:
         self._note_retry = note_retry
         self._clock = clock
         self._monotonic = monotonic
-        self._in_hand = 0
-
-    @property
-    def in_hand(self) -> int:
+        self.in_hand = 0
         """Requests of which the record is still to come."""
-        return self._in_hand
 
     # -- the path -------------------------------------------------------------------------------------------------
 
@@ -139,7 +135,7 @@ class SmsPipeline:
     ) -> Answered:
         """Answer a SEND request. ``is_gone`` says, once it is answered, that the client has left without our word."""
         sms = SmsInHand(request, call, route, client, self._next_id(), self._clock())
-        self._in_hand += 1
+        self.in_hand += 1
         try:
             response = await self._carry(sms)
         except RequestRefusedError as refusal:
@@ -150,7 +146,8 @@ class SmsPipeline:
             await self._remember_fault(sms)
             response = self._fault(sms, Fault.UNAVAILABLE, Reason.FAULT)
         finally:
-            self._in_hand -= 1
+            if not sms.is_recorded:
+                self.in_hand -= 1
         sms.status = response.status
         if is_gone():
             await self._remember_unheard(sms)
@@ -406,6 +403,9 @@ class SmsPipeline:
     async def _record(self, sms: SmsInHand) -> bool:
         try:
             record = await self._work(sms, partial(render_sms_record, sms, self._node, self._store))
+            if not sms.is_recorded:
+                sms.is_recorded = True
+                self.in_hand -= 1
             return await answer_of(partial(self._evidence.append, record))
         except Exception as fault:
             self._log_fault(sms, fault)

@@ -344,7 +344,8 @@ class PlainDialect:
     def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:
         """``X-Signature``: hex HMAC-SHA256 of the body."""
         given = request.header("x-signature") or ""
-        return hmac.compare_digest(hmac.new(secret, request.body, hashlib.sha256).hexdigest(), given.lower())
+        expected = hmac.new(secret, request.body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), given.lower().encode("utf-8", "replace"))
 
     def write_inbound_answer(self, is_taken: bool) -> HttpResponse:
         return json_response(200, {"taken": True}) if is_taken else self.write_fault(Fault.UNAVAILABLE, "come again")
