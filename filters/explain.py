@@ -127,8 +127,10 @@ def _own_refusal_seen(facts: Facts, state: State | None, policy: Policy) -> str:
         return "the index could not be asked"
     _, record, _ = find_standing(facts.channel, facts.recipient_type, state, facts.now, policy)
     if record is None or record.status is not Status.REJECTED:
-        return "no refusal that counts"
-    return "our own refusal, newer than any registry consent" if record.own else "the registry's refusal"
+        return "no refusal of ours"
+    if record.own:
+        return "a refusal of ours, which the registry does not hold yet"
+    return "no refusal of ours is needed: the registry holds one, and the row below decides on it"
 
 
 def _row_step(facts: Facts, state: State | None, policy: Policy, decision: Decision) -> Step:

@@ -88,7 +88,7 @@ def test_the_row_shows_what_was_read() -> None:
 def test_our_own_refusal_is_told_at_its_gate() -> None:
     """G5 says whose refusal it is, before the row drops it."""
     steps = {step.id: step for step in explain(FACTS, OUR_NO, Policy()).steps}
-    assert steps["G5"].seen == "our own refusal, newer than any registry consent"
+    assert steps["G5"].seen == "a refusal of ours, which the registry does not hold yet"
     assert steps["G5"].result == "decide as refused"
     assert steps["R2"].result == "drop LOCAL_RET"
 

@@ -107,7 +107,7 @@ def run(tmp_path: Path, evidence: Path, monkeypatch: pytest.MonkeyPatch):
         open_evidence_reader=lambda _configuration: EvidenceReader(
             evidence, load_trusted_keys(tmp_path / "secrets" / "evidence.pem")
         ),
-        consent_keys=lambda _configuration: KEYS,
+        consent_keys=lambda _configuration, **_: KEYS,
         seal_evidence=lambda _configuration, progress: seal(evidence, signer, 10, time.time(), progress),
         trust_public_keys=lambda paths: TrustedKeys(map(load_public_key, paths)).has_signed,
     )

@@ -54,3 +54,11 @@ def test_a_script_sees_one_json_object_on_one_line_however_narrow_the_terminal()
     shown = render(as_json=True, width=20)
     assert shown.count("\n") == 1
     assert json.loads(shown) == json.loads(json.dumps(explain(FACTS, STATE, Policy()).as_json()))
+
+
+def test_in_eighty_columns_the_verdict_comes_first_and_the_steps_stay_sentences() -> None:
+    """Nobody has to read up from the end, and no column is so narrow that words stand below each other."""
+    lines = render(as_json=False, width=80).splitlines()
+    assert lines[0] == "drop REFUSED  (R2)"
+    assert all(len(line) <= 80 for line in lines)
+    assert len(lines) < 60

@@ -70,11 +70,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "izinkapi.toml").write_text(CONFIGURATION, encoding="utf-8")
     wiring = SimpleNamespace(
         load=load_configuration,
-        consent_keys=lambda configuration: KEYS,
+        consent_keys=lambda configuration, **_: KEYS,
         refusal_reports=lambda configuration: RefusalReports(
             SEAL, load_holidays(Path(__file__).parents[3] / "config" / "holidays-tr.toml")
         ),
-        open_store=lambda configuration: open_store(
+        open_store=lambda configuration, **_: open_store(
             configuration.store.connection_url(),
             state_directory=configuration.store.state_directory,
             secret_fingerprint=KEYS.fingerprint,
