@@ -24,11 +24,7 @@ _BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})").search
 def read_form(request: HttpRequest, known: Iterable[str]) -> dict[str, str]:
     """The form in the body of ``request``. The content type may be absent; where it is there it must say form."""
     refuse_other_content(request, ("application/x-www-form-urlencoded",))
-    try:
-        text = request.body.decode("ascii")
-    except UnicodeDecodeError:
-        raise malformed("the body: expected a form with escaped letters") from None
-    return parse_fields(text, known)
+    return parse_fields(request.body.decode("latin-1"), known)
 
 
 def read_query(request: HttpRequest, known: Iterable[str]) -> dict[str, str]:
@@ -46,6 +42,8 @@ def refuse_query(request: HttpRequest) -> None:
 
 def parse_fields(text: str, known: Iterable[str]) -> dict[str, str]:
     """``a=1&b=2`` as a mapping in order; blanks may be written as plus or %20."""
+    if not text.isascii():
+        raise malformed("the form: expected escaped letters")
     fields: dict[str, str] = {}
     pieces = [piece for piece in text.split("&") if piece]
     if len(pieces) > MAX_FIELDS:
@@ -79,5 +77,5 @@ def _decode(text: str) -> str:
         raise malformed("the form: holds a broken percent escape")
     try:
         return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
-    except (UnicodeDecodeError, UnicodeEncodeError):
+    except UnicodeDecodeError:
         raise malformed("the form: expected UTF-8") from None
