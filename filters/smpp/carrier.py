@@ -36,6 +36,18 @@ class Carried(NamedTuple):
     received_at: float
 
 
+class ReceivedRequest(HttpRequest):
+    """A request as it came, with what it was made of: nobody has to read again what was just read."""
+
+    carried: Carried
+
+
+class WrittenRequest(HttpRequest):
+    """A request as it goes on, with what it was made of. Reading it reads its octets, to see what was written."""
+
+    carried: Carried
+
+
 class RecipientAnswer(NamedTuple):
     """What the sender is told of one destination.
 
@@ -57,27 +69,28 @@ def pack_request(
     received_at: float,
 ) -> HttpRequest:
     """One message for all ``destinations``."""
-    if len(destinations) == 1:
-        frames = [render_frame(SUBMIT_SM, 0, render_submit(part)) for part in parts]
-    else:
-        frames = [
-            render_frame(SUBMIT_SM, 0, render_submit(part._replace(destination=destination)))
-            for destination in destinations
-            for part in parts
-        ]
-    return _request(len(parts), frames, system_id, system_type, received_at)
+    groups: tuple[tuple[ShortMessage, ...], ...] = (tuple(parts),)
+    if destinations != (parts[0].destination,):
+        groups = tuple(tuple(part._replace(destination=destination) for part in parts) for destination in destinations)
+    carried = Carried(groups, system_id, system_type, received_at)
+    request = ReceivedRequest(*_render(carried))
+    request.carried = carried
+    return request
 
 
-def pack_groups(groups: Sequence[Sequence[ShortMessage]], carried: Carried) -> HttpRequest:
+def pack_groups(groups: Sequence[Sequence[ShortMessage]], received: Carried) -> HttpRequest:
     """What goes on to the SMSC, for the same sender; all groups have as many parts."""
-    frames = [render_frame(SUBMIT_SM, 0, render_submit(part)) for group in groups for part in group]
-    count = len(groups[0]) if groups else 1
-    return _request(count, frames, carried.system_id, carried.system_type, carried.received_at)
+    carried = received._replace(groups=tuple(tuple(group) for group in groups))
+    request = WrittenRequest(*_render(carried))
+    request.carried = carried
+    return request
 
 
-def _request(count: int, frames: Sequence[bytes], system_id: str, system_type: str, received_at: float) -> HttpRequest:
+def _render(carried: Carried) -> HttpRequest:
+    groups, system_id, system_type, received_at = carried
     headers = ((_SYSTEM_ID, system_id), (_SYSTEM_TYPE, system_type), (_RECEIVED_AT, repr(received_at)))
-    return HttpRequest(METHOD, f"{_PREFIX}{count}", "", headers, b"".join(frames))
+    body = b"".join([render_frame(SUBMIT_SM, 0, render_submit(part)) for group in groups for part in group])
+    return HttpRequest(METHOD, f"{_PREFIX}{len(groups[0]) if groups else 1}", "", headers, body)
 
 
 def is_packed(request: HttpRequest) -> bool:
@@ -87,6 +100,8 @@ def is_packed(request: HttpRequest) -> bool:
 
 def unpack_request(request: HttpRequest) -> Carried:
     """Raises ``ValueError`` for what ``pack_request`` and ``pack_groups`` did not make, ``PduError`` for bad PDUs."""
+    if type(request) is ReceivedRequest:
+        return request.carried
     reader = FrameReader(_MAX_PDU_BYTES)
     messages = [parse_submit(frame.body) for frame in reader.feed(request.body)]
     count = int(request.path[len(_PREFIX) :])
@@ -98,6 +113,11 @@ def unpack_request(request: HttpRequest) -> Carried:
         request.header(_SYSTEM_TYPE) or "",
         float(request.header(_RECEIVED_AT) or 0),
     )
+
+
+def groups_to_send(request: HttpRequest) -> tuple[tuple[ShortMessage, ...], ...]:
+    """For each destination the parts that go to it; raises as ``unpack_request``."""
+    return (request.carried if type(request) is WrittenRequest else unpack_request(request)).groups
 
 
 def pack_results(groups: Sequence[Sequence[SubmitResult]]) -> HttpResponse:

@@ -114,7 +114,10 @@ def encode_units(text: str, coding: Coding) -> bytes:
     if scheme is Scheme.UCS2:
         return text.encode("utf-16-be")
     if scheme is Scheme.GSM or scheme is Scheme.GSM_PACKED:
-        return encode_text(text, _TABLES[coding.has_turkish_shift, coding.has_turkish_locking])
+        encoding = _TABLES[coding.has_turkish_shift, coding.has_turkish_locking]
+        if text.isascii() and not (octets := text.encode()).translate(None, _SAME_AS_ASCII[encoding]):
+            return octets
+        return encode_text(text, encoding)
     return text.encode("latin-1" if scheme is Scheme.LATIN_1 else "ascii")
 
 

@@ -6,6 +6,7 @@ TLV message_payload; both at once is refused, because the next reader might take
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
@@ -65,8 +66,50 @@ class UnsuccessfulDelivery(NamedTuple):
     status: int
 
 
+# The fixed part of nearly all bodies in one step of the regular expression engine; what it does not match is read field
+# by field, which tells what is wrong with it.
+_FIXED: Final = re.compile(
+    rb"([^\0]{0,5})\0..([^\0]{0,20})\0..([^\0]{0,20})\0...((?:[^\0]{16})?)\0((?:[^\0]{16})?)\0.....", re.DOTALL
+).match
+
+
 def parse_submit(body: bytes) -> ShortMessage:
     """submit_sm or deliver_sm: the same fields. Raises ``PduError``."""
+    fixed = _FIXED(body)
+    if fixed is None:
+        return _parse_by_field(body)
+    service_type, source, destination, schedule, validity = fixed.groups()
+    at = fixed.end()
+    length = body[at - 1]
+    end = at + length
+    if length > MAX_SHORT_MESSAGE or end > len(body):
+        raise PduError(CommandStatus.INVALID_LENGTH, "sm_length: more than there is")
+    payload = body[at:end]
+    tlvs: tuple[Tlv, ...] = ()
+    is_in_tlv = False
+    if end != len(body):
+        tlvs, payload, is_in_tlv = _take_payload(read_tlvs(body, end), payload)
+    source_at, destination_at, classes_at = fixed.start(2), fixed.start(3), fixed.end(3)
+    return ShortMessage(
+        Address(body[source_at - 2], body[source_at - 1], source.decode("latin-1")),
+        Address(body[destination_at - 2], body[destination_at - 1], destination.decode("latin-1")),
+        payload,
+        body[at - 3],
+        body[classes_at + 1],
+        body[at - 5],
+        service_type.decode("latin-1") if service_type else "",
+        body[classes_at + 2],
+        body[classes_at + 3],
+        schedule.decode("latin-1") if schedule else "",
+        validity.decode("latin-1") if validity else "",
+        body[at - 4],
+        body[at - 2],
+        tlvs,
+        is_in_tlv,
+    )
+
+
+def _parse_by_field(body: bytes) -> ShortMessage:
     service_type, at = read_string(body, 0, 6, CommandStatus.INVALID_SERVICE_TYPE, "service_type")
     source, at = read_address(body, at, _ADDRESS_BYTES, CommandStatus.INVALID_SOURCE, "source_addr")
     destination, at = read_address(body, at, _ADDRESS_BYTES, CommandStatus.INVALID_DESTINATION, "destination_addr")
@@ -153,33 +196,29 @@ def _read_time(body: bytes, at: int, status: int, field: str) -> tuple[str, int]
 
 def render_submit(message: ShortMessage) -> bytes:
     """The body of submit_sm or deliver_sm. Raises ``ValueError`` where a field does not fit."""
-    tlvs = message.tlvs
-    payload = message.payload
-    if message.is_in_tlv:
+    (
+        source, destination, payload, data_coding, esm_class, registered, service_type, protocol_id, priority,
+        schedule, validity, replace, canned_id, tlvs, is_in_tlv,
+    ) = message  # fmt: skip
+    if is_in_tlv:
         tlvs, payload = (*tlvs, Tlv(_PAYLOAD, payload)), b""
-    if len(payload) > MAX_SHORT_MESSAGE:
-        raise ValueError("a text does not fit short_message")
-    return b"".join(
-        (
-            render_string(message.service_type, 6),
-            render_address(message.source, _ADDRESS_BYTES),
-            render_address(message.destination, _ADDRESS_BYTES),
-            bytes((message.esm_class, message.protocol_id, message.priority)),
-            render_string(message.schedule, 17),
-            render_string(message.validity, 17),
-            bytes(
-                (
-                    message.registered_delivery,
-                    message.replace_if_present,
-                    message.data_coding,
-                    message.canned_id,
-                    len(payload),
-                )
-            ),
-            payload,
-            render_tlvs(tlvs) if tlvs else b"",
-        )
-    )
+    if (
+        len(payload) > MAX_SHORT_MESSAGE
+        or len(service_type) > 5
+        or len(source.value) >= _ADDRESS_BYTES
+        or len(destination.value) >= _ADDRESS_BYTES
+        or len(schedule) > 16
+        or len(validity) > 16
+        or "\0" in f"{service_type}{source.value}{destination.value}{schedule}{validity}"
+    ):
+        raise ValueError("a text does not fit its SMPP field")
+    head = (
+        f"{service_type}\0{chr(source.ton)}{chr(source.npi)}{source.value}\0"
+        f"{chr(destination.ton)}{chr(destination.npi)}{destination.value}\0"
+        f"{chr(esm_class)}{chr(protocol_id)}{chr(priority)}{schedule}\0{validity}\0"
+        f"{chr(registered)}{chr(replace)}{chr(data_coding)}{chr(canned_id)}{chr(len(payload))}"
+    ).encode("latin-1")  # UnicodeEncodeError is a ValueError
+    return head + payload + render_tlvs(tlvs) if tlvs else head + payload
 
 
 def render_message_id(message_id: str) -> bytes:
