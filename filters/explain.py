@@ -137,10 +137,10 @@ def _row_step(facts: Facts, state: State | None, policy: Policy, decision: Decis
     row = _ROW_BY_ID[decision.row]
     seen = [f"declared {facts.recipient_type}" if facts.recipient_type else "recipient type not declared"]
     if facts.lookup_failure is not None:
-        seen.append(f"the index could not be asked ({facts.lookup_failure})")
+        seen.append(f"the index could not be asked ({facts.lookup_failure.words})")
     else:
         age = "age unknown" if facts.staleness_s is None else f"{facts.staleness_s} s behind the registry"
-        seen += [*_records_seen(facts.channel, state), f"index {facts.freshness}, {age}"]
+        seen += [*_records_seen(facts.channel, state), f"index {facts.freshness.words}, {age}"]
     if policy.merchant_unrecorded_allow and facts.recipient_type is RecipientType.BUSINESS:
         seen.append("merchant_unrecorded_allow = true")
     if not policy.any_refusal_drops:

@@ -234,8 +234,10 @@ _MEANINGS: dict[Reason, _Meaning] = {
     ),
     Reason.LOOKUP_FAILED: _Meaning(
         451, "3.0",
-        "The consent index could not be asked; the client tries again later while the operator restores the index.",
-        "İzin dizinine ulaşılamadı; istemci sonra yeniden denemeli, işletmen dizini onarmalı.",
+        "The consent index could not be asked, or was never loaded; the client tries again later while the operator "
+        "restores or loads the index.",
+        "İzin dizinine ulaşılamadı veya dizin hiç yüklenmedi; istemci sonra yeniden denemeli, işletmen dizini onarmalı "
+        "veya yüklemeli.",
     ),
     Reason.EVIDENCE_UNAVAILABLE: _Meaning(
         451, "3.0",

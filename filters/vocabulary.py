@@ -57,6 +57,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+NEVER_LOADED = "never loaded"
+"""One name, wherever a person reads of it, for an index without the consents of a brand, or without any."""
+
+
 class FreshnessState(StrEnum):
     """How far the index of one brand is behind the registry (design: freshness is a number)."""
 
@@ -65,6 +69,11 @@ class FreshnessState(StrEnum):
     STALE = "stale"
     BLIND = "blind"
     COLD = "cold"
+
+    @property
+    def words(self) -> str:
+        """What a person is told; the value itself is for metrics and records."""
+        return NEVER_LOADED if self is FreshnessState.COLD else self.value
 
 
 class LookupFailure(StrEnum):
@@ -76,3 +85,10 @@ class LookupFailure(StrEnum):
     FOREIGN = "foreign"
     ROLLED_BACK = "rolled_back"
     BROKEN = "broken"
+
+    @property
+    def words(self) -> str:
+        """What a person is told; the value itself is for metrics and records."""
+        if self is LookupFailure.NOT_INITIALISED:
+            return f"{NEVER_LOADED}, or emptied"
+        return self.value.replace("_", " ")

@@ -9,9 +9,10 @@ that is not loaded yet does not make the others unready; it is named instead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from filters.vocabulary import FreshnessState
+from filters.vocabulary import NEVER_LOADED, FreshnessState
 from gateway.worker_channel import WorkerReport
 
 REPORT_EXPIRES_S = 5.0
@@ -74,20 +75,27 @@ def _missing(report: WorkerReport) -> list[str]:
 
 def _undecided_brands(report: WorkerReport) -> list[str]:
     return [
-        f"brand {code}: index is {brand.get('state')}"
+        f"brand {code}: index {_index_words(brand.get('state'))}"
         for code, brand in sorted(report.get("brands", {}).items())
         if brand.get("state") not in _DECIDING
     ]
 
 
+def _index_words(state: object) -> str:
+    return NEVER_LOADED if state == FreshnessState.COLD else f"is {state}"
+
+
 def status_page(
     workers: Sequence[WorkerState], now: float, supervisor: Mapping[str, Any], *, is_draining: bool
 ) -> dict[str, Any]:
-    """What ``/status`` shows: everything the workers said, newest word on store and brands first."""
+    """What ``/status`` shows: everything the workers said, newest word on store and brands first.
+
+    Times are seconds since 1970 UTC; beside each stands the same as ISO 8601, under its name and ``_utc``.
+    """
     ready = readiness(workers, now, is_draining=is_draining)
     latest = max(workers, key=lambda worker: worker.reported_at, default=None)
     report: WorkerReport = latest.report if latest else WorkerReport()
-    return {
+    page = {
         "state": "draining" if is_draining else "ready" if ready.is_ready else "waiting",
         "reasons": list(ready.reasons),
         "at": now,
@@ -109,3 +117,18 @@ def status_page(
             for worker in sorted(workers, key=lambda worker: (worker.slot, worker.generation))
         ],
     }
+    return {name: shown for each, value in page.items() for name, shown in _with_utc(each, value)}
+
+
+def _with_utc(name: str, value: object) -> list[tuple[str, Any]]:
+    """The entry itself, its parts treated alike, and for a time its second form."""
+    if isinstance(value, Mapping):
+        return [(name, {key: shown for each, part in value.items() for key, shown in _with_utc(each, part)})]
+    if isinstance(value, list | tuple):
+        return [(name, [shown for part in value for _, shown in _with_utc("", part)])]
+    is_time = name in ("at", "since") or str(name).endswith("_at")
+    if not is_time or not (value is None or isinstance(value, int | float)):
+        return [(name, value)]
+    # 0 stands for "not yet".
+    instant = datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds") if value else None
+    return [(name, value), (f"{name}_utc", instant)]

@@ -82,7 +82,7 @@ class StoreState:
     def __init__(self, kind: str, clock: Callable[[], float]) -> None:
         self._kind = kind
         self._clock = clock
-        self._state = "starting"
+        self._state = self._words = "starting"
         self._since = clock()
         self._last_failure = ""
         self._last_failure_at = 0.0
@@ -90,7 +90,8 @@ class StoreState:
 
     @property
     def failure(self) -> str:
-        return "" if self._state == "answering" else self._state
+        """What keeps the store from answering, in words; "" for nothing."""
+        return "" if self._state == "answering" else self._words
 
     def note(self, answer: Lookup | LookupFailure) -> None:
         if isinstance(answer, Lookup):
@@ -98,6 +99,7 @@ class StoreState:
             self.revision = answer.revision
         else:
             state = str(answer)
+            self._words = answer.words
             self._last_failure, self._last_failure_at = state, self._clock()
         if state != self._state:
             self._state, self._since = state, self._clock()

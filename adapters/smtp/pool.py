@@ -8,13 +8,14 @@ once, as the client can wait better than we can: there is no queue of our own (d
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
+
+import structlog
 
 from adapters.smtp.connection import Job, UpstreamConnection
 from adapters.smtp.dialogue import Finished
@@ -42,7 +43,7 @@ _FAULTS = {
     TransactionResult.GARBAGE: Fault.GARBAGE,
 }
 
-_logger = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 Done = Callable[[Sequence[RecipientOutcome]], None]
 
@@ -236,6 +237,7 @@ class SmtpUpstream:
         host = connection.host
         if host.health.state is not HostState.UP:
             host.since = time.time()
+            log.info("upstream.recovered", upstream=self.name, host=_render_address(*host.address))
         host.health.succeed()
         host.last_fault = None
         self._setting_up -= 1
@@ -397,7 +399,7 @@ class SmtpUpstream:
         host.health.fail(self._loop.time())
         host.last_fault = fault
         address = _render_address(*host.address)
-        _logger.warning("upstream.failed upstream=%s host=%s fault=%s", self.name, address, fault)
+        log.warning("upstream.failed", upstream=self.name, host=address, fault=str(fault))
 
     def _count_fault(self, host: Host, result: TransactionResult) -> None:
         """A host that takes connections but ends no transaction is as good as down."""
@@ -405,6 +407,8 @@ class SmtpUpstream:
         host.last_fault = _FAULTS[result]
         if host.health.count_fault(self._loop.time()):
             host.since = time.time()
+            address = _render_address(*host.address)
+            log.warning("upstream.lost", upstream=self.name, host=address, fault=str(host.last_fault))
             for connection in [each for each in self._idle if each.host is host]:
                 connection.quit()
 
@@ -421,7 +425,7 @@ class SmtpUpstream:
             job.done(outcomes)
         except Exception as error:
             # The caller's fault must not cost other messages their connection; its text may hold an address.
-            _logger.error("upstream.callback_failed upstream=%s error=%s", self.name, type(error).__name__)
+            log.error("upstream.callback_failed", upstream=self.name, error=type(error).__name__)
         if not self._in_flight and self._changed:
             self._tell_change()
 

@@ -21,7 +21,7 @@ This is how the program decides, not legal advice.
 Commercial Electronic Messages; "[I]" marks our own reading. Which records count: a refusal first, under the declared
 recipient type or the other one; then a consent under the declared type; then one under the other. For an undeclared
 type the individual's record stands first. The state of the index is *fresh* (or *aging*: the same with an alarm),
-*stale*, *blind* or *cold*; where it could not be asked at all, row R14 holds.
+*stale*, *blind* or *never loaded* (`cold` in metrics); where it could not be asked at all, row R14 holds.
 """
 
 

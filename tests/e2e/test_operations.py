@@ -179,7 +179,7 @@ def test_ready_only_when_loaded_and_the_next_hop_is_there(
     assert "upstream relay: not reached yet" in reasons
 
     sink.start()
-    wait_until(lambda: gateway.ready()[1] == ["store: not_initialised"], "only the index is missing")
+    wait_until(lambda: gateway.ready()[1] == ["store: never loaded, or emptied"], "only the index is missing")
     assert gateway.send(NEWS, [person]).code == 451
     assert gateway.send(ORDER, [person]).code == 250
     assert gateway.status()["brands"][str(BRAND)]["state"] == "cold"

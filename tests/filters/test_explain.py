@@ -79,7 +79,7 @@ def test_the_row_shows_what_was_read() -> None:
     )
     failed = FACTS._replace(lookup_failure=LookupFailure.ROLLED_BACK, recipient_type=None)
     assert explain(failed, None, Policy()).steps[-1].seen == (
-        "recipient type not declared; the index could not be asked (rolled_back)"
+        "recipient type not declared; the index could not be asked (rolled back)"
     )
     abroad = FACTS._replace(channel=Channel.SMS, is_abroad=True)
     assert "outside Turkey, abroad = same" in explain(abroad, None, Policy()).steps[-1].seen

@@ -60,6 +60,13 @@ def test_an_event_is_one_json_line_with_its_fields():
     assert line == {"level": "info", "event": "worker.started", "node": "mx1-0", "slot": 3, "brands": [600123]}
 
 
+def test_a_company_number_is_no_phone_number_and_a_persons_number_stays_hidden():
+    """The MERSİS number in the start log names the sender to the public; a T.C. number is a person's."""
+    (line,), text = run("log.info('x', brands=[{'mersis': '0123456789012345', 'trader_id': '12345678901'}])")
+    assert line["brands"][0]["mersis"] == "0123456789012345"
+    assert "12345678901" not in text.replace("0123456789012345", "")
+
+
 def test_levels_below_the_configured_one_are_not_written():
     lines, _ = run("log.debug('a'); log.info('b'); log.warning('c'); logging.getLogger('x').info('d')", level="warning")
     assert [line["event"] for line in lines] == ["c"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from gateway.sockets import bind
 from gateway.status import REPORT_EXPIRES_S, Readiness, WorkerState, is_healthy, readiness, status_page, worker_state
 
 NOW = 1_790_000_000.0
+UTC_NOW = "2026-09-21T14:13:20+00:00"
 FRESH = {"600123": {"state": FreshnessState.FRESH, "watermark_at": int(NOW) - 60, "staleness_s": 60}}
 
 
@@ -39,7 +41,12 @@ def test_ready_where_every_worker_that_takes_connections_would_decide() -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    ["store: unreachable", "evidence: not writable", "upstream relay: not reached yet", "store: not_initialised"],
+    [
+        "store: unreachable",
+        "evidence: not writable",
+        "upstream relay: not reached yet",
+        "store: never loaded, or emptied",
+    ],
 )
 def test_not_ready_where_one_worker_lacks_what_it_needs(reason: str) -> None:
     """A connection may come to that very worker; the reason is named once, however many lack it."""
@@ -73,14 +80,15 @@ def test_not_ready_while_no_brand_is_known_freshly_enough(state: FreshnessState)
     """Every commercial message would be deferred."""
     brands = {"600123": {"state": state}, "600124": {"state": FreshnessState.COLD}}
     found = ask(worker(brands=brands))
-    assert found == Readiness(False, (f"brand 600123: index is {state}", "brand 600124: index is cold"))
+    first = "never loaded" if state is FreshnessState.COLD else f"is {state}"
+    assert found == Readiness(False, (f"brand 600123: index {first}", "brand 600124: index never loaded"))
     assert not ask(worker(brands={})).is_ready
 
 
 def test_one_brand_that_is_not_loaded_is_named_and_stops_no_other() -> None:
     """The gateway is ready; who watches that brand can see why its mail waits."""
     brands = {**FRESH, "600124": {"state": FreshnessState.COLD}}
-    assert ask(worker(brands=brands)) == Readiness(True, ("brand 600124: index is cold",))
+    assert ask(worker(brands=brands)) == Readiness(True, ("brand 600124: index never loaded",))
 
 
 def test_the_status_page_shows_the_newest_word_and_every_worker() -> None:
@@ -88,9 +96,13 @@ def test_the_status_page_shows_the_newest_word_and_every_worker() -> None:
     old, new = worker(1, age_s=3, brands={}), worker(0, age_s=1)
     new.report["outbox"] = {"600123": {"pending": 2, "oldest_due_at": int(NOW)}}
     page = status_page([old, new], NOW, {"version": "9"}, is_draining=False)
-    assert (page["version"], page["brands"], page["outbox"]) == ("9", FRESH, new.report["outbox"])
+    brands = {"600123": {**FRESH["600123"], "watermark_at_utc": "2026-09-21T14:12:20+00:00"}}
+    assert (page["version"], page["brands"]) == ("9", brands)
+    assert page["outbox"]["600123"] == {"pending": 2, "oldest_due_at": int(NOW), "oldest_due_at_utc": UTC_NOW}
     assert [each["slot"] for each in page["workers"]] == [0, 1]
     assert page["state"] == "waiting"
+    assert page["at_utc"] == UTC_NOW
+    assert page["workers"][0]["reported_at_utc"] == datetime.fromtimestamp(NOW - 1, UTC).isoformat(timespec="seconds")
     assert status_page([], NOW, {}, is_draining=True)["state"] == "draining"
 
 

@@ -158,7 +158,7 @@ async def test_a_report_says_what_is_missing() -> None:
     await run(make_worker(parts), channel, lambda: len(channel.reports) > 0)
     report = channel.reports[0]
     assert report["state"] == "waiting"
-    assert report["reasons"] == ["store: not_initialised", "upstream relay: not reached yet"]
+    assert report["reasons"] == ["store: never loaded, or emptied", "upstream relay: not reached yet"]
     assert report["brands"]["600123"]["state"] == "cold"
     assert report["store"]["last_error"] == "not_initialised"
     assert report["sessions"] == 6
