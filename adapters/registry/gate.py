@@ -106,8 +106,9 @@ class RateGate:
 
     def _next(self, state: LimiterState) -> tuple[LimiterState, tuple[_Waiting | None, float]]:
         now = self._clock()
+        waits = {quota: counting.wait_s(state, quota, now, self._limits) for quota in Quota}
         for waiting in list(self._waiting.values()):
-            wait_s = counting.wait_s(state, waiting.waiter.quota, now, self._limits)
+            wait_s = waits[waiting.waiter.quota]
             if wait_s > max(waiting.max_wait_s, self._limits.window_s):
                 self._answer(waiting, Limited(wait_s))
         waiter, wait_s = counting.choose(self._waiting, state, now, self._limits)

@@ -19,7 +19,14 @@ from filters.registry.failures import CallFailure, Failure, Limited, Refused, Tr
 _Result = TypeVar("_Result")
 _Told = TypeVar("_Told")
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_QUOTA_OF_CODE = {"H084": Quota.TOKEN, "H086": Quota.STATUS, "H089": Quota.HISTORY}
+_QUOTA_OF_CODE = {
+    "H083": Quota.NONE,
+    "H084": Quota.TOKEN,
+    "H086": Quota.STATUS,
+    "H089": Quota.HISTORY,
+    "H124": Quota.NONE,
+}
+_LOGIN_TURN_S = 5.0
 
 
 def failure_word(failure: Failure) -> str:
@@ -45,8 +52,7 @@ class Performer:
         self._gate = gate
         self._patience = patience or Patience()
         self._observer: RegistryObserver = observer or SilentObserver()
-        longest_s = 2 * (self._patience.turn_s + self._patience.answer_s)
-        self._keeper = TokenKeeper(credentials, self._send_token_call, token_record, clock, longest_s)
+        self._keeper = TokenKeeper(credentials, self._send_token_call, token_record, clock)
 
     async def perform(
         self, call: Call[_Result], write: Callable[[bytes], object] | None = None
@@ -78,7 +84,7 @@ class Performer:
         await self._keeper.close()
 
     async def _send_token_call(self, call: Call[TokenAnswer]) -> TokenAnswer | CallFailure:
-        held = await self._gate.enter(call.quota, call.priority, self._patience.turn_s)
+        held = await self._gate.enter(call.quota, call.priority, _LOGIN_TURN_S)
         if held is not None:
             return self._told(call, held, 0.0)
         result = await self._send(call, None)
@@ -108,7 +114,7 @@ class Performer:
         quota = _QUOTA_OF_CODE.get(limited.code, Quota.TOKEN if call.quota is Quota.TOKEN else Quota.NONE)
         pause_s = limited.retry_after_s
         if quota is Quota.TOKEN and pause_s < 3600:
-            pause_s = 3600.0  # whatever the code: a further try within the hour would begin it anew
+            pause_s = 3600.0  # a code we do not know: a further try within the hour could begin it anew
         try:
             await self._gate.shut(quota, pause_s + 1.0)
         except OSError:

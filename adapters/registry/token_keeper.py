@@ -19,13 +19,14 @@ from filters.registry.token_state import TokenState, TokenStep
 
 SendTokenCall = Callable[[Call[TokenAnswer]], Awaitable[TokenAnswer | CallFailure]]
 
-_LEASE_S = 90.0
-"""Longer than a login may take, queue and time-out together; after it another process takes over from a dead one."""
+_LEASE_S = 45.0
+"""Longer than a refresh and a login may take, with their turns; after it another process takes over from a dead one."""
 _LOOK_AGAIN_S = 0.1
 _REFUSED_PAUSE_S = 900.0
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 600.0
 _RECORD_LOST_S = 5.0
+_NO_CREDENTIALS = (400, 401, 403)
 
 
 class TokenKeeper:
@@ -41,13 +42,11 @@ class TokenKeeper:
         send: SendTokenCall,
         record: SharedRecord | None = None,
         clock: Callable[[], float] = time.time,
-        answer_within_s: float = _LEASE_S,
     ) -> None:
         self._credentials = credentials
         self._send = send
         self._record: SharedRecord = record or LocalRecord()
         self._clock = clock
-        self._lease_s = max(_LEASE_S, answer_within_s)
         self._me = secrets.token_hex(8)
         self._known = TokenState()
         self._renewal: asyncio.Task[str | CallFailure] | None = None
@@ -90,14 +89,19 @@ class TokenKeeper:
                     return state.access_token
                 if step is TokenStep.WAIT:
                     # A lease that ends later than any can is of a clock gone wrong: let it count from now.
-                    if state.busy_until > now + self._lease_s:
+                    if state.busy_until > now + 2 * _LEASE_S:
                         await self._change(lambda found: states.released(found, found.busy_by))
                     await asyncio.sleep(_LOOK_AGAIN_S)
                     continue
                 if now < self._not_before and self._failure is not None:
                     return self._spare(state, self._paused(self._failure, now))
-                claimed = states.claimed(state, self._me, now, self._lease_s)
-                if await self._record.replace(packed, states.pack(claimed)):
+                claimed = states.claimed(state, self._me, now, _LEASE_S)
+                try:
+                    is_ours = await self._record.replace(packed, states.pack(claimed))
+                except asyncio.CancelledError:
+                    await asyncio.shield(self._release())
+                    raise
+                if is_ours:
                     return await self._ask(claimed, step)
         except OSError:
             return Limited(_RECORD_LOST_S)
@@ -109,7 +113,7 @@ class TokenKeeper:
             answer: TokenAnswer | CallFailure | None = None
             if step is TokenStep.REFRESH:
                 answer = await self._send(calls.refresh(state.refresh_token))
-                if isinstance(answer, Refused):
+                if isinstance(answer, Refused) and answer.status in _NO_CREDENTIALS:
                     refused = state.refresh_token
                     state = await self._change(lambda found: states.without_refresh(found, refused))
                     answer = None
@@ -136,7 +140,7 @@ class TokenKeeper:
             return
 
     def _remember(self, failure: CallFailure, now: float) -> CallFailure:
-        if isinstance(failure, Refused):
+        if isinstance(failure, Refused) and failure.status in _NO_CREDENTIALS:
             code = failure.errors[0].code if failure.errors else ""
             failure = LoginRefused(failure.status, code, _REFUSED_PAUSE_S)
         self._failures += 1

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.registry.settings import Patience, base_of, tls_context
-from filters.registry.call import Call
+from filters.registry.call import MAX_ANSWER_BYTES, Call
 from filters.registry.failures import TransportFault, TransportProblem
 
 _BLOCK_BYTES = 1 << 16
@@ -38,9 +38,11 @@ class HttpTransport:
         self._patience = patience or Patience()
         self._tls = tls_context(ca_file) if self._base.startswith("https:") else None
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def close(self) -> None:
-        """End all connections; calls under way end as faults."""
+        """End all connections for good; calls under way end as faults."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -48,7 +50,12 @@ class HttpTransport:
     async def exchange(
         self, call: Call[Any], token: str | None, write: Callable[[bytes], object] | None = None
     ) -> HttpAnswer | TransportFault:
-        """Send ``call``, with ``token`` if it has one. With ``write`` the body of a 200 goes there, block by block."""
+        """Send ``call``, with ``token`` if it has one. With ``write`` the body of a 200 goes there, block by block.
+
+        Raises what ``write`` raises and nothing else.
+        """
+        if self._is_closed:
+            return _fault(TransportProblem.NOT_CONNECTED)
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "izinkapi"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -62,13 +69,13 @@ class HttpTransport:
                 data=call.body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=self._timeout(is_file=write is not None),
+                timeout=self._timeout(call, is_file=write is not None),
                 trace_request_ctx=sent,
             ) as answer:
                 return await _read(call, answer, write)
-        except aiohttp.ClientConnectorCertificateError:
-            return _fault(TransportProblem.TLS)
-        except aiohttp.ClientSSLError:
+        except _WriteFailedError as failed:
+            raise failed.reason from None
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError):
             return _fault(TransportProblem.TLS)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return _fault(TransportProblem.NOT_CONNECTED)
@@ -98,11 +105,12 @@ class HttpTransport:
             self._session._retry_connection = False
         return self._session
 
-    def _timeout(self, *, is_file: bool) -> aiohttp.ClientTimeout:
+    def _timeout(self, call: Call[Any], *, is_file: bool) -> aiohttp.ClientTimeout:
+        answer_s = min(self._patience.answer_s, call.answer_within_s or self._patience.answer_s)
         return aiohttp.ClientTimeout(
-            total=self._patience.file_s if is_file else self._patience.answer_s,
+            total=self._patience.file_s if is_file else answer_s,
             sock_connect=self._patience.connect_s,
-            sock_read=self._patience.answer_s,
+            sock_read=answer_s,
         )
 
 
@@ -110,6 +118,14 @@ class _Sent:
     """Whether the head of the request has left."""
 
     has_left = False
+
+
+class _WriteFailedError(Exception):
+    """The caller's ``write`` raised ``reason``."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 async def _note_sent(session: object, context: Any, parameters: object) -> None:
@@ -122,13 +138,19 @@ async def _read(
     is_plain = answer.headers.get("Content-Encoding", "identity").strip().lower() in ("", "identity")
     size = 0
     blocks: list[bytes] = []
-    keep = write if write is not None and answer.status == 200 else blocks.append
+    is_written = write is not None and answer.status == 200
+    keep = write if write is not None and is_written else blocks.append
+    bound = call.max_answer_bytes if is_written else min(call.max_answer_bytes, MAX_ANSWER_BYTES)
     async for block in answer.content.iter_chunked(_BLOCK_BYTES):
         size += len(block)
-        if size > call.max_answer_bytes:
+        if size > bound:
             answer.close()
             return TransportFault(TransportProblem.TOO_LARGE, not call.is_repeatable)
-        keep(block)
+        try:
+            keep(block)
+        except Exception as error:  # the caller's own fault must not look like one of the network
+            answer.close()
+            raise _WriteFailedError(error) from error
     # Compressed although we asked for none: the bytes mean nothing to us, and unpacking them has no bound.
     return HttpAnswer(answer.status, b"".join(blocks) if is_plain else b"\x00", size)
 

@@ -51,7 +51,8 @@ class Call(Generic[Result]):
 
     ``path`` is quoted and starts with a slash; ``query`` holds no reserved characters unquoted. ``read`` takes status
     (2xx, or 404 if ``reads_404``) and body, and raises ``UnreadableError``. ``is_repeatable``: sending it twice does
-    what sending it once does, so an unknown outcome may be sent again. ``name`` is for metrics and logs.
+    what sending it once does, so an unknown outcome may be sent again. ``answer_within_s``: where the client's own
+    patience is too long. ``name`` is for metrics and logs.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Call(Generic[Result]):
     priority: Priority = Priority.ROUTINE
     is_repeatable: bool = True
     reads_404: bool = False
+    answer_within_s: float | None = None
     max_answer_bytes: int = MAX_ANSWER_BYTES
 
     @property
@@ -100,8 +102,11 @@ def segment(text: str) -> str:
 
 
 def json_body(value: Mapping[str, Any] | list[Any]) -> bytes:
-    """``value`` as JSON in UTF-8."""
-    return orjson.dumps(value)
+    """``value`` as JSON in UTF-8. Raises ``ValueError`` on text that is none (lone surrogates)."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        raise ValueError("request: expected text that can be written in UTF-8") from None
 
 
 def interpret(call: Call[Result], status: int, body: bytes) -> Result | CallFailure:

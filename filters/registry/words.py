@@ -37,7 +37,6 @@ FIRST_CONSENT_AT = int(datetime(2015, 5, 1, tzinfo=REGISTRY_ZONE).timestamp())
 LATEST_AT = 0xFFFFFFFF
 """The index keeps instants in four bytes; a time beyond 2106 is an error, not a time."""
 
-_TIME_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M")
 _LONGEST_TIME = 40
 
 
@@ -79,22 +78,10 @@ def find_time(text: object) -> int | None:
     """
     if not isinstance(text, str) or len(text) > _LONGEST_TIME:
         return None
-    text = text.strip()
-    instant: datetime | None = None
-    for form in _TIME_FORMS:
-        try:
-            instant = datetime.strptime(text, form).replace(tzinfo=REGISTRY_ZONE)
-            break
-        except ValueError:
-            continue
-    if instant is None:
-        try:
-            instant = datetime.fromisoformat(text)
-        except ValueError:
-            return None
+    try:
+        instant = datetime.fromisoformat(text.strip())
         if instant.tzinfo is None:
             instant = instant.replace(tzinfo=REGISTRY_ZONE)
-    try:
         at = int(instant.timestamp())
     except (OverflowError, ValueError):
         return None

@@ -50,6 +50,10 @@ class SimulatedRegistry:
         self._ahead_s += seconds
         self.control("PUT", "clock", {"at": self.now()})
 
+    def advance_ours(self, seconds: float) -> None:
+        """Move our clock only; ``advance`` brings the registry's along later."""
+        self._ahead_s += seconds
+
     def reset(self) -> None:
         """No faults, no counts, no blocks, documented settings; consents and tokens stay."""
         self.control("DELETE", "faults")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.registry import writing
 from filters.registry.calls import push, retailers
+from filters.registry.reading import read_movement
 from filters.registry.values import ConsentSubject, ConsentToAdd, Place, PushConnection, RegistryBrand, RetailerToAdd
-from filters.registry.words import FIRST_CONSENT_AT, LATEST_AT
+from filters.registry.words import FIRST_CONSENT_AT, LATEST_AT, PROVIDER_SOURCES
 from filters.registry.writing import UnsendableError, find_address_problem, find_problem
 from filters.vocabulary import Channel, RecipientType, Status
 
@@ -157,3 +162,38 @@ def test_a_dealer_is_checked_before_it_is_sent() -> None:
         with pytest.raises(UnsendableError) as caught:
             retailers.add_retailer(BRAND, good._replace(**changed))  # type: ignore[arg-type]
         assert caught.value.code == code
+
+
+CONSENTS = st.builds(
+    ConsentToAdd,
+    st.from_regex(r"[a-z0-9._+-]{1,20}@[a-z0-9]{2,10}\.example", fullmatch=True),
+    st.just(Channel.EMAIL),
+    st.sampled_from(RecipientType),
+    st.just(Status.REJECTED),
+    st.integers(FIRST_CONSENT_AT, LATEST_AT),
+    st.sampled_from([source for source in PROVIDER_SOURCES if source != "HS_2015"]),
+    st.none() | st.integers(10_000_000, 99_999_999),
+    st.lists(st.integers(10_000_000, 99_999_999), max_size=3).map(tuple),
+)
+
+
+@given(CONSENTS)
+def test_a_consent_written_is_read_back_as_the_same(consent: ConsentToAdd) -> None:
+    """What we send, and the registry would list, means to us what it meant before."""
+    movement = read_movement(json.loads(json.dumps(writing.consent_fields(consent))))
+    assert movement.subject == consent.subject
+    assert (movement.status, movement.source) == (consent.status, consent.source)
+    assert movement.consent_at == consent.consent_at
+
+
+@given(CONSENTS, st.text(max_size=30))
+def test_no_address_of_another_form_is_ever_sent(consent: ConsentToAdd, recipient: str) -> None:
+    """Any text for an address: either it has the documented form, or nothing is written."""
+    try:
+        fields = writing.consent_fields(consent._replace(recipient=recipient))
+    except UnsendableError:
+        return
+    assert fields["recipient"] == recipient
+    assert recipient.isascii()
+    assert 6 <= len(recipient) <= 265
+    assert not set(recipient) & set(" {}[]()!'^%&/=?,\r\n\t")
