@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from filters.sms.alphabet import ASCII_ONE_UNIT, Encoding
+from filters.sms.alphabet import ASCII_ONE_UNIT, Encoding, Units
 from filters.sms.dialect import Segments
 from filters.sms.message import Alphabet, TextKind
 from filters.sms.profiles import Attempt, Profile
-from filters.sms.segments import Packing
+from filters.sms.segments import Packing, pack_units
 from filters.sms.wording import OptOutWords
 
 DEFAULT_PLACEHOLDER = "{{opt_out}}"
@@ -80,14 +80,23 @@ _SENTENCES = {
 }
 
 _ONE_UNIT = "".join(ASCII_ONE_UNIT).encode() + b"\r\n"
+Measure = int | tuple[int, int, Encoding]
+"""All that matters of a text without pairs at the end of a segment and without opt-out or identity: its characters,
+and where they are not all of one unit in any alphabet, also the units and in which.
+"""
+_MAX_KNOWN = 4096
 _NOT_PLAIN = SuffixRefusal(SuffixProblem.NOT_PLAIN)
 _NOT_TEXT = SuffixRefusal(SuffixProblem.NOT_TEXT)
 
 
 class SuffixWriter:
-    """Puts one brand's opt-out into texts that leave by one profile. Keeps nothing of them."""
+    """Puts one brand's opt-out into texts that leave by one profile.
 
-    __slots__ = ("_attempts", "_code", "_placeholder", "_policy", "_profile", "_words")
+    Of the texts it keeps only measures. What an ordinary text gets depends on its length and cost alone, and personal
+    texts of one campaign differ little in these, so that most of them need no search for a form.
+    """
+
+    __slots__ = ("_attempts", "_code", "_known", "_placeholder", "_policy", "_profile", "_words")
 
     def __init__(
         self,
@@ -103,6 +112,7 @@ class SuffixWriter:
         self._placeholder = placeholder
         self._code = profile.code_length
         self._attempts = {alphabet: profile.find_attempts(alphabet) for alphabet in Alphabet}
+        self._known: dict[Alphabet, dict[Measure, Suffixed | SuffixRefusal]] = {choice: {} for choice in Alphabet}
 
     def write(
         self, text: str, alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
@@ -112,6 +122,49 @@ class SuffixWriter:
             return _NOT_PLAIN
         if self._placeholder and self._placeholder in text:
             return self._fill(text, alphabet)
+        words = self._words
+        if words.route.ending in text or (words.identity and words.identity.ending in text):
+            return self._append(text, alphabet)
+        known = self._known[alphabet]
+        measure: Measure
+        if text.isascii() and not text.encode().translate(None, _ONE_UNIT):
+            measure = len(text)
+        else:
+            measured = self._measure(text, alphabet)
+            if measured is None:
+                return _NOT_TEXT
+            attempt, units = measured
+            if units.pairs and units.total > attempt.capacity.each:
+                return self._append(text, alphabet)
+            measure = len(text), units.total, attempt.encoding
+        result = known.get(measure)
+        if result is None:
+            result = self._append(text, alphabet)
+            # How much to cut depends on more than the measure where characters differ in cost.
+            if isinstance(result, Suffixed) or isinstance(measure, int):
+                if len(known) >= _MAX_KNOWN:
+                    known.clear()
+                known[measure] = result._replace(text="") if isinstance(result, Suffixed) else result
+            return result
+        if isinstance(result, SuffixRefusal):
+            return result
+        _, encoding, segments, suffix = result
+        return Suffixed(text + suffix, encoding, segments, suffix)
+
+    def write_each(
+        self, texts: Iterable[str], alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
+    ) -> list[Suffixed | SuffixRefusal]:
+        """One result for each text, in order; equal texts cost one computation."""
+        known: dict[str, Suffixed | SuffixRefusal] = {}
+        results: list[Suffixed | SuffixRefusal] = []
+        for text in texts:
+            result = known.get(text)
+            if result is None:
+                result = known[text] = self.write(text, alphabet, kind)
+            results.append(result)
+        return results
+
+    def _append(self, text: str, alphabet: Alphabet) -> Suffixed | SuffixRefusal:
         packed = self._pack(text, alphabet)
         if packed is None:
             return _NOT_TEXT
@@ -129,31 +182,21 @@ class SuffixWriter:
         wanted = len(forms[0 if self._policy is SuffixPolicy.REFUSE else -1])
         return self._refuse(text, attempt, packing, wanted)
 
-    def write_each(
-        self, texts: Iterable[str], alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
-    ) -> list[Suffixed | SuffixRefusal]:
-        """One result for each text, in order; equal texts cost one computation."""
-        known: dict[str, Suffixed | SuffixRefusal] = {}
-        results: list[Suffixed | SuffixRefusal] = []
-        for text in texts:
-            result = known.get(text)
-            if result is None:
-                result = known[text] = self.write(text, alphabet, kind)
-            results.append(result)
-        return results
+    def _measure(self, text: str, alphabet: Alphabet) -> tuple[Attempt, Units] | None:
+        """Which encoding ``text`` gets, and what it costs there."""
+        for attempt in self._attempts[alphabet]:
+            units = attempt.measure(text)
+            if units is not None:
+                return attempt, units
+        return None
 
     def _pack(self, text: str, alphabet: Alphabet) -> tuple[Attempt, Packing] | None:
-        """Which encoding ``text`` gets, and its layout; quickly where each character costs one unit in all of them."""
-        attempts = self._attempts[alphabet]
-        if text.isascii() and not text.encode().translate(None, _ONE_UNIT):
-            attempt, total = attempts[0], len(text)
-            each = attempt.capacity.each
-            return attempt, Packing(attempt.capacity, total, total // each, total % each)
-        for attempt in attempts:
-            packing = attempt.pack(text)
-            if packing is not None:
-                return attempt, packing
-        return None
+        """Which encoding ``text`` gets, and its layout."""
+        measured = self._measure(text, alphabet)
+        if measured is None:
+            return None
+        attempt, units = measured
+        return attempt, pack_units(units, attempt.encoding, attempt.capacity)
 
     def _find_longest(self, text: str, packing: Packing, before: int) -> int:
         """Characters that can be appended without a further segment and within the provider's limits."""

@@ -120,7 +120,7 @@ def make_opt_out_words(
         tuple(f" {form}" for form in _sort(forms)),
         tuple(f" {form}" for form in bare),
         Trace(number[-2:], _match_route(keyword, number)),
-        Trace(identity_digits[-2:], (re.compile(rf"(?<![0-9]){' ?'.join(identity_digits)}(?![0-9])"),))
+        Trace(identity_digits[-4:], (re.compile(rf"(?<![0-9]){' ?'.join(identity_digits)}(?![0-9])"),))
         if sender
         else None,
     )

@@ -380,6 +380,19 @@ def test_applying_twice_adds_nothing(writer: SuffixWriter, text: str, alphabet: 
     assert twice.suffix == ""
 
 
+@settings(max_examples=200)
+@given(WRITERS, st.lists(TEXTS, max_size=6), st.sampled_from("aş€ğ😀3"), st.integers(1, 40), st.sampled_from(Alphabet))
+def test_what_was_written_before_does_not_matter(
+    writer: SuffixWriter, texts: list[str], letter: str, count: int, alphabet: Alphabet
+) -> None:
+    """Texts of one length and cost get what a new writer gives them, in whatever order they come."""
+    runs = [letter * count + "b" * rest for rest in (110, 120, 130)]
+    turned = [run[::-1] for run in runs]
+    for text in [*texts, *runs, *turned, *reversed(texts), *runs]:
+        fresh = SuffixWriter(words_of(writer), profile_of(writer), writer._policy)
+        assert writer.write(text, alphabet) == fresh.write(text, alphabet)
+
+
 @settings(max_examples=400)
 @given(WRITERS, TEXTS, st.sampled_from(Alphabet), st.sampled_from("aş€😀"))
 def test_the_advised_cut_is_enough(writer: SuffixWriter, text: str, alphabet: Alphabet, more: str) -> None:
