@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import pickle
 import secrets
-import shutil
 import socket
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +71,7 @@ from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.refusals import RefusalReports, Refusals
+from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.sms.assembly import SmsMeans, SmsSide
 from gateway.sms.observer import SmsObserver
@@ -677,14 +676,13 @@ def serve(path: Path) -> None:
     """Run the gateway until a signal ends it. Raises ``ConfigurationError``, ``sockets.BindError``, ``OSError``."""
     configuration = load(path)
     logs = configure_logs(configuration.log.level, configuration.log.format)
-    metrics_directory = Path(tempfile.mkdtemp(prefix="izinkapi-metrics-"))
-    use_directory(metrics_directory)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(path, configuration, metrics_directory, logs))
+        with scratch_folder() as metrics_directory:
+            use_directory(metrics_directory)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(path, configuration, metrics_directory, logs))
     finally:
         logs.close()
-        shutil.rmtree(metrics_directory, ignore_errors=True)
 
 
 async def _serve(path: Path, configuration: Configuration, metrics_directory: Path, logs: Logs) -> None:

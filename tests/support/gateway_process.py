@@ -149,8 +149,12 @@ class _Program:
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self, *command: str) -> None:
+        # What a process that is killed leaves behind stays in the test's own folder.
+        environment = {**os.environ, "TMPDIR": str(self.log.parent)}
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
 
     @property
     def is_running(self) -> bool:
