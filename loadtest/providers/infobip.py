@@ -32,6 +32,10 @@ _STATUSES = {
 class InfobipSimulator(WorldwideSimulator):
     """Send, report, log, scheduled bulks, balance, preview; delivery reports pushed; incoming SMS."""
 
+    def __init__(self, seed: int | None = None, *, per_second: int = 0) -> None:
+        super().__init__(seed, per_second=per_second)
+        self.passwords = {"App": KEY}
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/sms/3/messages", self._send_v3),
@@ -64,7 +68,8 @@ class InfobipSimulator(WorldwideSimulator):
         return await self._send(request, is_v3=False)
 
     async def _send(self, request: web.Request, *, is_v3: bool) -> web.Response:
-        if request.headers.get("Authorization") != f"App {KEY}":
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if not key or self.passwords.get(scheme) != key:
             return _failure(401, "Invalid login details", "")
         if self.is_too_fast():
             return _failure(429, "Too many requests", "")

@@ -27,7 +27,7 @@ class TurkcellSimulator(Simulator):
         self.passwords = {"turkcell": "sifre"}
         self.titles = ("ORNEK",)
         self.is_night = False
-        self._tokens: dict[str, tuple[float, float]] = {}
+        self._tokens: dict[str, tuple[str, float, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         root = "/api/api/integration/v2"
@@ -50,14 +50,18 @@ class TurkcellSimulator(Simulator):
         if self.passwords.get(str(asked.get("username"))) != asked.get("password"):
             raise RefusedError(982)
         token = f"API{self.random.getrandbits(128):032x}"
-        self._tokens[token] = (self.now(), self.now())
+        self.allow(token, str(asked["username"]))
         return web.json_response({"token": token})
 
+    def allow(self, token: str, user: str = "turkcell") -> None:
+        """What a login does."""
+        self._tokens[token] = (user, self.now(), self.now())
+
     def _check_token(self, token: str) -> None:
-        made_at, used_at = self._tokens.get(token, (0.0, 0.0))
-        if self.now() - made_at > WHOLE_S or self.now() - used_at > IDLE_S:
+        user, made_at, used_at = self._tokens.get(token, ("", 0.0, 0.0))
+        if user not in self.passwords or self.now() - made_at > WHOLE_S or self.now() - used_at > IDLE_S:
             raise RefusedError(918)
-        self._tokens[token] = (made_at, self.now())
+        self._tokens[token] = (user, made_at, self.now())
 
     async def _send(self, request: web.Request) -> web.Response:
         asked = await self._asked(request)

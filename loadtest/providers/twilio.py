@@ -33,6 +33,10 @@ SHORTEST_LEAD_S = 15 * 60
 class TwilioSimulator(WorldwideSimulator):
     """The messages resource: create, fetch, list, update (cancel, redact), delete; status callbacks; incoming SMS."""
 
+    def __init__(self, seed: int | None = None, *, per_second: int = 0) -> None:
+        super().__init__(seed, per_second=per_second)
+        self.passwords = {ACCOUNT: TOKEN, KEY: SECRET}
+
     def routes(self) -> list[web.RouteDef]:
         root = "/2010-04-01/Accounts/{account}"
         return [
@@ -73,7 +77,8 @@ class TwilioSimulator(WorldwideSimulator):
         return "undelivered" if fails_later(message.number) else "delivered"
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        if basic_login(request) not in ((ACCOUNT, TOKEN), (KEY, SECRET)):
+        user, password = basic_login(request) or ("", "")
+        if not password or self.passwords.get(user) != password:
             return _error(401, 20003, "Authenticate")
         if self.is_too_fast():
             return _error(429, 20429, "Too Many Requests")

@@ -25,7 +25,7 @@ class VatanSmsSimulator(Simulator):
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.keys = {"vatan": "anahtar"}
+        self.passwords = {"vatan": "anahtar"}
         self.titles = ("ORNEK",)
         self._reports = 500_000
 
@@ -49,7 +49,7 @@ class VatanSmsSimulator(Simulator):
             asked = json.loads(await request.read())
         except ValueError:
             raise RefusedError("json") from None
-        if not isinstance(asked, dict) or self.keys.get(str(asked.get("api_id"))) != asked.get("api_key"):
+        if not isinstance(asked, dict) or self.passwords.get(str(asked.get("api_id"))) != asked.get("api_key"):
             raise RefusedError("credentials")
         return asked
 

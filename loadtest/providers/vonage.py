@@ -38,6 +38,13 @@ SIGNATURE_SECRET = "signature-secret"
 class VonageSimulator(WorldwideSimulator):
     """A simulated Vonage; the real hosts differ by name only."""
 
+    def __init__(self, seed: int | None = None, *, per_second: int = 0) -> None:
+        super().__init__(seed, per_second=per_second)
+        self.passwords = {KEY: SECRET}
+
+    def _is_known(self, login: tuple[str, str] | None) -> bool:
+        return login is not None and bool(login[1]) and self.passwords.get(login[0]) == login[1]
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/sms/json", self._send_sms),
@@ -96,7 +103,8 @@ class VonageSimulator(WorldwideSimulator):
                 return _sms_error("3", "Invalid JSON")
         else:
             fields = dict(await request.post())
-        if (KEY, SECRET) not in (basic_login(request), (fields.get("api_key"), fields.get("api_secret"))):
+        in_fields = (str(fields.get("api_key") or ""), str(fields.get("api_secret") or ""))
+        if not self._is_known(basic_login(request)) and not self._is_known(in_fields):
             return _sms_error("4", "Bad Credentials")
         if self.is_too_fast():
             return _sms_error("1", "Throughput Rate Exceeded - please wait [ 1 ] and retry")
@@ -129,7 +137,7 @@ class VonageSimulator(WorldwideSimulator):
 
     async def _send_message(self, request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization", "")
-        if basic_login(request) != (KEY, SECRET) and authorization.count(".") != 2:
+        if not self._is_known(basic_login(request)) and authorization.count(".") != 2:
             return _problem(401, "unauthorized", "You did not provide correct credentials.", "Check your JWT.")
         if self.is_too_fast():
             return _problem(429, "1000", "Throttled", "You have exceeded the submission capacity allowed.")

@@ -50,6 +50,9 @@ class DialectCase:
     tags: tuple[Tag, ...] = (INDIVIDUAL, BUSINESS, INFORMATIONAL, UNTAGGED)
     is_single: bool = False
     has_one_text: bool = False
+    country_code: str = ""
+    """What numbers begin with where national spellings are not the dialect's own."""
+
     make_simulator: Callable[[], Any] | None = None
     report: Callable[[Sequence[str], int, int], HttpRequest] | None = None
     rows: Callable[[HttpResponse], list[tuple[str, object]]] | None = None
@@ -60,6 +63,10 @@ class DialectCase:
     refused_status: object = None
     knows_nobody_left: bool = False
     """Whether "nobody usable is left" is a refusal of its own in this dialect, at once."""
+
+    def spell(self, number: str) -> str:
+        """``number`` as this dialect takes it."""
+        return f"{self.country_code}{number[-10:]}" if self.country_code else number
 
     def __str__(self) -> str:
         return self.name

@@ -16,6 +16,7 @@ from filters.sms.dialects.field_names import place
 from filters.sms.dialects.international_numbers import find_international
 from filters.sms.dialects.iso_time import parse_iso
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, TEXTS, Shape, check_shape
+from filters.sms.dialects.spelled_numbers import SharedTexts
 from filters.sms.dialects.strict_json import list_field, malformed, object_field, text_field
 from filters.sms.message import Alphabet, SmsRecipient, TextKind
 from filters.vocabulary import RecipientType
@@ -142,13 +143,13 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
     _refuse_too_many(messages)
     check_shape(body, V3 if is_v3 else V2)
     recipients: list[SmsRecipient] = []
-    texts: list[str] = []
+    texts = SharedTexts()
     kinds: set[TextKind] = set()
     alphabets: set[Alphabet] = set()
     for number, message in enumerate(messages):
         where = f"messages[{number}]"
         content = object_field(message, "content", where) if is_v3 else message
-        texts.append(_read_text(content, where))
+        shared = texts.number(_read_text(content, where), where)
         options = message.get("options") or {} if is_v3 else message
         # Flash messages vanish from the screen, an opt-out in them would too.
         is_plain = content.get("hex") is None and not options.get("flash")
@@ -159,10 +160,10 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
             if spelled is None:
                 raise malformed(f"{where}.destinations[{index}].to: expected text")
             reference = destination.get("messageId") or ""
-            recipients.append(SmsRecipient(find_international(spelled), spelled, number, reference))
+            recipients.append(SmsRecipient(find_international(spelled), spelled, shared, reference))
     return Contents(
         recipients,
-        texts,
+        texts.all,
         _common([message.get("sender" if is_v3 else "from") or "" for message in messages], "the sender"),
         _common([_tag(message, is_v3, number) for number, message in enumerate(messages)], "turkeyIys"),
         TextKind.BINARY if TextKind.BINARY in kinds else TextKind.PLAIN,

@@ -151,7 +151,9 @@ class JetSmsDialect:
         if not rows and str(_get(found, "responsecode")) not in ("0", "00"):
             return all_refused(len(kept), str(_get(found, "responsecode")), is_temporary=False, is_passed_on=True)
         entries = _by_number(rows)
-        return Relayed(tuple(_fate(_take(entries, submission.recipients[position])) for position in kept))
+        fates = tuple(_fate(_take(entries, submission.recipients[position])) for position in kept)
+        # The request has no id of its own: what the provider gave the first one taken stands for it.
+        return Relayed(fates, next((fate.upstream_id for fate in fates if fate.upstream_id), ""))
 
     def write_answer(
         self,

@@ -16,7 +16,7 @@ from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefu
 from filters.sms.dialects.answers import check_text
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_relayed, all_unknown, is_relayed, passed_on, refused_whole
-from filters.sms.dialects.spelled_numbers import read_number_list
+from filters.sms.dialects.spelled_numbers import SharedTexts, read_number_list
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import malformed
 from filters.sms.dialects.strict_xml import Element, check_element, read_xml, write_document
@@ -88,14 +88,15 @@ class MutlucellDialect:
         check_element(root, ("mesaj",), _ATTRIBUTES)
         attributes = root.attributes
         recipients: list[SmsRecipient] = []
-        texts: list[str] = []
-        for index, message in enumerate(root.children):
+        texts = SharedTexts()
+        for message in root.children:
             check_element(message, ("metin", "nums"))
             for child in message.children:
                 check_element(child)
-            texts.append(check_text(message.text_of("metin", None), "mesaj.metin", MAX_TEXT_CHARACTERS))
+            text = check_text(message.text_of("metin", None), "mesaj.metin", MAX_TEXT_CHARACTERS)
+            shared = texts.number(text, "mesaj.metin")
             numbers = read_number_list(message.text_of("nums", None), "mesaj.nums")
-            recipients += [SmsRecipient(number, spelled, index) for number, spelled in numbers]
+            recipients += [SmsRecipient(number, spelled, shared) for number, spelled in numbers]
             if len(recipients) > MAX_RECIPIENTS:
                 raise RequestRefusedError(Fault.TOO_MANY_RECIPIENTS, f"nums: expected at most {MAX_RECIPIENTS}")
         if not recipients:
@@ -107,7 +108,7 @@ class MutlucellDialect:
             dialect=self.name,
             operation=call.operation,
             recipients=recipients,
-            texts=texts,
+            texts=texts.all,
             sender_title=attributes.get("org", ""),
             credential_id=attributes.get("ka", ""),
             alphabet=alphabet,
@@ -150,6 +151,8 @@ class MutlucellDialect:
         extra = segments_header(segments)
         if response is not None and is_relayed(fates):
             return passed_on(response, extra)
+        if response is not None and any(fate.upstream_code for fate in fates):
+            return passed_on(response)
         fault = refused_whole(fates)
         if fault is not None:
             return self.write_fault(fault, "")

@@ -134,7 +134,7 @@ class VatanSmsDialect:
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)
-        if found is None or response.status >= 500 or response.status < 200:
+        if not found or response.status >= 500 or response.status < 200:
             return all_unknown(len(kept))
         is_error = found.get("status") in ("error", "fail", "failed", False) or found.get("success") is False
         if response.status >= 300 or is_error:
@@ -158,6 +158,8 @@ class VatanSmsDialect:
                 200, {"status": "success", "id": int(minted_id) if minted_id.isdecimal() else minted_id}
             )
             return add_left_out(answer, submission, fates, "phone")
+        if response is not None and any(fate.upstream_code for fate in fates):
+            return passed_on(response)
         fault = refused_whole(fates)
         if fault is not None:
             return self.write_fault(fault, "")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.sms_cases_more import MORE_CASES
 from tests.support.sms_cases_turkish import TURKISH_CASES
 from tests.support.sms_dialect_case import DialectCase
 
-CASES: tuple[DialectCase, ...] = (*TURKISH_CASES,)
+CASES: tuple[DialectCase, ...] = (*TURKISH_CASES, *MORE_CASES)
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -87,7 +87,7 @@ def changed(text: str, changes: list[tuple[str, float, int, str]]) -> str:
 
 
 def valid_request(case: DialectCase) -> HttpRequest:
-    pairs = [(number, "Merhaba") for number in ("5321110001", "05321110002", "905321110003")]
+    pairs = [(case.spell(number), "Merhaba") for number in ("5321110001", "05321110002", "905321110003")]
     return case.compose(pairs[:1] if case.is_single else pairs, case.tags[0])
 
 
