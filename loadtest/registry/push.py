@@ -150,7 +150,7 @@ class Push:
         body = orjson.dumps({"list": [TEST_RECORD]})
         try:
             stranger = await self._post(url, body, None)
-            friend = await self._post(url, body, aiohttp.BasicAuth(username, password))
+            friend = await self._post(url, body, aiohttp.encode_basic_auth(username, password))
         except TimeoutError as error:
             raise fail("H191", ["url"], url) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -192,7 +192,9 @@ class Push:
             return
         body = b'{"list":[' + b",".join(each.body.encode() for each in deliveries) + b"]}"
         try:
-            status = await self._post(connection.url, body, aiohttp.BasicAuth(connection.username, connection.password))
+            status = await self._post(
+                connection.url, body, aiohttp.encode_basic_auth(connection.username, connection.password)
+            )
         except (aiohttp.ClientError, OSError):
             status = 0
         if 200 <= status < 300:
@@ -206,16 +208,15 @@ class Push:
             [each for each in deliveries if each not in spent], registry.clock.now_ms(), registry.settings.push_retry_s
         )
 
-    async def _post(self, url: str, body: bytes, auth: aiohttp.BasicAuth | None) -> int:
+    async def _post(self, url: str, body: bytes, login: str | None) -> int:
         """The status of the answer; ``TimeoutError`` beyond five seconds, aiohttp's errors as they are."""
         assert self._client is not None
         async with self._client.post(
             url,
             data=body,
-            auth=auth,
             ssl=self._context,
             allow_redirects=False,
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json"} | ({} if login is None else {"Authorization": login}),
             timeout=aiohttp.ClientTimeout(total=self._registry.settings.push_answer_s),
         ) as answer:
             return answer.status

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from filters.vocabulary import RecipientType, Status
@@ -37,10 +38,7 @@ def seed(
     done = 0
     for kind, recipient_type in enumerate((RecipientType.INDIVIDUAL, RecipientType.BUSINESS)):
         rows = _rows(brand, count, channel, kind, recipient_type)
-        while True:
-            chunk = [row for row, _ in zip(rows, range(_CHUNK), strict=False)]
-            if not chunk:
-                break
+        while chunk := list(islice(rows, _CHUNK)):
             connection.executemany("INSERT OR IGNORE INTO consents VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", chunk)
             connection.commit()
             done += len(chunk)

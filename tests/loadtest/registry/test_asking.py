@@ -81,7 +81,7 @@ async def test_the_feed_shows_one_side_at_a_time(world: RegistryWorld) -> None:
     """IYS is the citizens' side and the default, HS what the provider sent."""
     await world.call("POST", CONSENTS, item())
     await world.citizen()
-    await world.advance(HOUR)
+    await world.advance(HOUR + 1)
     assert [each["source"] for each in await read_all(world, 10)] == ["IYS_WEB"]
     assert [each["source"] for each in await read_all(world, 10, "HS")] == ["HS_WEB"]
 
