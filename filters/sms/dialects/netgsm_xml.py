@@ -8,7 +8,15 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.netgsm_values import ACCEPTED, MAX_RECIPIENTS, alphabet_of, read_date, read_iysfilter
 from filters.sms.dialects.spelled_numbers import SharedTexts, read_number
 from filters.sms.dialects.strict_json import malformed
-from filters.sms.dialects.strict_xml import Element, check_element, parse_xml, read_xml, write_document
+from filters.sms.dialects.strict_xml import (
+    Element,
+    check_element,
+    parse_xml,
+    read_xml,
+    write_document,
+    write_element,
+    write_text,
+)
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass
@@ -69,9 +77,7 @@ def _read_body(body: Element, form: str) -> tuple[list[SmsRecipient], list[str]]
         message = body.one("msg")
         pairs = [(message, number) for number in body.all("no")]
     elif form == TEXT_EACH:
-        for pair in body.children:
-            check_element(pair, ("msg", "no"))
-        pairs = [(pair.one("msg"), pair.one("no") or Element("no")) for pair in body.children]
+        pairs = [_read_pair(pair) for pair in body.children]
     else:
         raise malformed("type: expected 1:n or n:n")
     if len(pairs) > MAX_RECIPIENTS:
@@ -89,6 +95,14 @@ def _read_body(body: Element, form: str) -> tuple[list[SmsRecipient], list[str]]
     if not recipients:
         raise malformed("body.no: expected at least one")
     return recipients, texts.all
+
+
+def _read_pair(pair: Element) -> tuple[Element | None, Element]:
+    children = pair.children
+    if len(children) == 2 and children[0].name == "msg" and children[1].name == "no" and not pair.attributes:
+        return children[0], children[1]
+    check_element(pair, ("msg", "no"))
+    return pair.one("msg"), pair.one("no") or Element("no")
 
 
 def write(submission: Submission, kept: Sequence[int], texts: Sequence[str]) -> HttpRequest:
@@ -123,11 +137,12 @@ def write_request(
             for name, value in header.items()
         ],
     )
+    written = {text: f"<msg>{write_text(text)}</msg>" for text in {text for text, _ in pairs}}
     if has_pairs:
-        inner = [Element("mp", children=[Element("msg", text=text), Element("no", text=no)]) for text, no in pairs]
+        body = "".join(f"<mp>{written[text]}<no>{write_text(no)}</no></mp>" for text, no in pairs)
     else:
-        inner = [Element("msg", text=pairs[0][0]), *(Element("no", text=no) for _, no in pairs)]
-    document = Element("mainbody", children=[head, Element("body", children=inner)])
+        body = written[pairs[0][0]] + "".join(f"<no>{write_text(no)}</no>" for _, no in pairs)
+    document = f"<mainbody>{write_element(head)}<body>{body}</body></mainbody>"
     return HttpRequest("POST", path, "", _XML_HEADERS, write_document(document))
 
 

@@ -96,13 +96,19 @@ def parse_xml(body: bytes) -> Element:
 def write_element(element: Element) -> str:
     """The element as XML, without declaration."""
     attributes = "".join(f" {name}={quoteattr(value)}" for name, value in element.attributes.items())
-    inner = "".join(map(write_element, element.children)) if element.children else escape(element.text, _KEPT)
+    inner = "".join(map(write_element, element.children)) if element.children else write_text(element.text)
     return f"<{element.name}{attributes}>{inner}</{element.name}>"
 
 
-def write_document(element: Element) -> bytes:
-    """The element as a document in UTF-8. Refuses characters that XML cannot carry."""
-    text = write_element(element)
+def write_text(text: str) -> str:
+    """Text as it stands between tags."""
+    return escape(text, _KEPT)
+
+
+def write_document(element: Element | str) -> bytes:
+    """The element, or what is already written of it, as a document in UTF-8. Refuses characters that XML cannot
+    carry."""
+    text = element if isinstance(element, str) else write_element(element)
     if _NOT_XML(text):
         raise malformed("a text: holds a character that XML cannot carry")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
@@ -113,7 +119,6 @@ class _Reader:
 
     def __init__(self) -> None:
         self._open: list[Element] = []
-        self._pieces: list[list[str]] = []
         self._root: Element | None = None
         self._count = 0
         parser = self._parser = expat.ParserCreate()
@@ -150,26 +155,25 @@ class _Reader:
             raise RequestRefusedError(Fault.TOO_MANY_RECIPIENTS, "the body: holds too many elements")
         if len(self._open) >= MAX_DEPTH:
             raise malformed("the body: elements are nested too deep")
-        if ":" in name or any(":" in key or key == "xmlns" for key in attributes):
+        if ":" in name or (attributes and any(":" in key or key == "xmlns" for key in attributes)):
             raise malformed("the body: namespaces are not expected")
-        element = Element(name, attributes)
+        element = Element(name, attributes, [], "")
         if self._open:
             self._open[-1].children.append(element)
         else:
             self._root = element
         self._open.append(element)
-        self._pieces.append([])
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
-        element.text = "".join(self._pieces.pop())
         if element.children:
             if element.text.strip():
                 raise malformed(f"{place('', name)}: expected no text between its elements")
             element.text = ""
 
     def _text(self, text: str) -> None:
-        self._pieces[-1].append(text)
+        # Pieces are joined by the parser, but for references, CDATA and line ends.
+        self._open[-1].text += text
 
 
 def _refuse_doctype(*_: object) -> NoReturn:
