@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from filters.consent import SOURCES
 from filters.vocabulary import Channel, RecipientType, Status
 
-CHANNEL_WORDS: dict[Channel, str] = {Channel.CALL: "ARAMA", Channel.SMS: "MESAJ", Channel.EMAIL: "EPOSTA"}
+CHANNEL_WORDS: dict[Channel, str] = {Channel.EMAIL: "EPOSTA", Channel.SMS: "MESAJ", Channel.CALL: "ARAMA"}
 RECIPIENT_TYPE_WORDS: dict[RecipientType, str] = {RecipientType.INDIVIDUAL: "BIREYSEL", RecipientType.BUSINESS: "TACIR"}
 STATUS_WORDS: dict[Status, str] = {Status.APPROVED: "ONAY", Status.REJECTED: "RET"}
 

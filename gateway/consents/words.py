@@ -1,26 +1,39 @@
-"""The registry's words (İYS API reference, 2.1 and 2.2) and ours."""
+"""The registry's words (``filters.registry.words``) and ours, as a person may write them in a file or a command."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
 from filters.consent import SOURCES
-from filters.vocabulary import Channel, RecipientType, Status
+from filters.registry import words as registry
+from filters.registry.words import FIRST_CONSENT_AT, REGISTRY_ZONE, render_time
 
-CHANNEL_WORDS = {"EPOSTA": Channel.EMAIL, "MESAJ": Channel.SMS, "ARAMA": Channel.CALL}
-RECIPIENT_TYPE_WORDS = {"BIREYSEL": RecipientType.INDIVIDUAL, "TACIR": RecipientType.BUSINESS}
-STATUS_WORDS = {"ONAY": Status.APPROVED, "RET": Status.REJECTED}
+__all__ = [
+    "CHANNEL_WORDS",
+    "FIRST_CONSENT_AT",
+    "RECIPIENT_TYPE_WORDS",
+    "REGISTRY_ZONE",
+    "SOURCE_WORDS",
+    "STATUS_WORDS",
+    "TIME_FORM",
+    "describe_sources",
+    "describe_words",
+    "is_word",
+    "parse_source",
+    "parse_time",
+    "parse_word",
+    "registry_word",
+    "render_time",
+]
+
+CHANNEL_WORDS = {word: member for member, word in registry.CHANNEL_WORDS.items()}
+RECIPIENT_TYPE_WORDS = {word: member for member, word in registry.RECIPIENT_TYPE_WORDS.items()}
+STATUS_WORDS = {word: member for member, word in registry.STATUS_WORDS.items()}
 SOURCE_WORDS = tuple(source for source in SOURCES if source.startswith(("HS_", "IYS_")))
-
-REGISTRY_ZONE = timezone(timedelta(hours=3), "UTC+3")
-"""Turkish time all year round since 2016; the registry's times carry no zone."""
-
-FIRST_CONSENT_AT = int(datetime(2015, 5, 1, tzinfo=REGISTRY_ZONE).timestamp())
-"""The registry holds no consent dated earlier (H156)."""
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -52,11 +65,6 @@ def parse_time(text: str) -> int:
     except ValueError:
         raise ValueError(TIME_FORM) from None
     return int(instant.timestamp())
-
-
-def render_time(at: int) -> str:
-    """As the registry writes it: ``YYYY-MM-DD HH:mm:ss`` in UTC+3."""
-    return datetime.fromtimestamp(at, REGISTRY_ZONE).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def registry_word(words: dict[str, _Word], member: _Word) -> str:
