@@ -7,6 +7,7 @@ Values come in, values go out; the time, when it matters, is an argument.
 * ``classify``  tag headers and client rights make the message class, brand and recipient type
 * ``decide``    the decision table: gates, rows, verdicts with reasons
 * ``mime``      puts the opt-out into mail by splicing bytes
+* ``registry``  the consent registry's words, calls, errors and limits
 * ``token``     the unforgeable opt-out token
 * ``evidence``  what is kept of each decision, and the chain that shows tampering
 """
