@@ -60,7 +60,14 @@ class TokenKeeper:
             return self._known.access_token
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renew(), name="registry token")
-        return await asyncio.shield(self._renewal)  # whoever gives up does not take the login from the others
+        renewal = self._renewal
+        try:
+            return await asyncio.shield(renewal)  # whoever gives up does not take the login from the others
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if renewal.cancelled() and (caller is None or not caller.cancelling()):
+                return Limited(_RECORD_LOST_S)  # closed meanwhile: that cancels the login, not the caller
+            raise
 
     async def refused(self, token: str) -> None:
         """The registry answered 401 to a request with ``token``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -307,6 +308,23 @@ async def test_no_log_and_no_result_shows_an_address_or_a_secret(
     for text in (caplog.text, *failures):
         for secret in ("gizli", USERNAME, PASSWORD, "Bearer", "eyJ"):
             assert secret not in text
+
+
+@pytest.mark.parametrize("path", ["/oauth2/token", "/brands"])
+async def test_closing_ends_calls_under_way_as_failures(
+    registry: SimulatedRegistry, make_address: MakeAddress, path: str
+) -> None:
+    """In the middle of the login, in the middle of the call, and one that comes too late: nobody waits, none raises."""
+    address = make_address(limits=UNLIMITED)
+    client = address.client(ACCOUNT)
+    registry.fault("slow", path=path, seconds=1)
+    calls = [asyncio.create_task(client.brands(600123)) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    await address.close()
+    async with asyncio.timeout(0.5):
+        results = await asyncio.gather(*calls)
+    assert all(isinstance(result, Failure) for result in results)
+    assert isinstance(await client.brands(600123), Failure)
 
 
 async def test_the_observer_hears_of_every_request(registry: SimulatedRegistry, make_address: MakeAddress) -> None:
