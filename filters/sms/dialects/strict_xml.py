@@ -114,6 +114,11 @@ def write_document(element: Element | str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
 
 
+# Shared by all leaves that the reader makes: two containers less for each of 100,000 elements to be collected.
+_NO_CHILDREN: list[Element] = []
+_NO_ATTRIBUTES: dict[str, str] = {}
+
+
 class _Reader:
     """Builds elements from what expat sees."""
 
@@ -157,9 +162,13 @@ class _Reader:
             raise malformed("the body: elements are nested too deep")
         if ":" in name or (attributes and any(":" in key or key == "xmlns" for key in attributes)):
             raise malformed("the body: namespaces are not expected")
-        element = Element(name, attributes, [], "")
+        element = Element(name, attributes or _NO_ATTRIBUTES, _NO_CHILDREN, "")
         if self._open:
-            self._open[-1].children.append(element)
+            parent = self._open[-1]
+            if parent.children is _NO_CHILDREN:
+                parent.children = [element]
+            else:
+                parent.children.append(element)
         else:
             self._root = element
         self._open.append(element)
