@@ -7,6 +7,8 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+_LONGEST_S = 86_400.0
+
 
 class RegistrySettingsError(ValueError):
     """The settings cannot be used; the text is a sentence for the operator."""
@@ -35,6 +37,10 @@ class Patience:
     answer_s: float = 60.0
     file_s: float = 3600.0
     turn_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < value < _LONGEST_S for value in (self.connect_s, self.answer_s, self.file_s, self.turn_s)):
+            raise RegistrySettingsError("registry patience: expected more than 0 seconds and less than a day")
 
 
 def base_of(url: str) -> str:

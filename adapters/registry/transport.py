@@ -135,7 +135,11 @@ async def _note_sent(session: object, context: Any, parameters: object) -> None:
 async def _read(
     call: Call[Any], answer: aiohttp.ClientResponse, write: Callable[[bytes], object] | None
 ) -> HttpAnswer | TransportFault:
-    is_plain = answer.headers.get("Content-Encoding", "identity").strip().lower() in ("", "identity")
+    if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        answer.close()
+        if 200 <= answer.status < 300:
+            return TransportFault(TransportProblem.ENCODED, not call.is_repeatable)
+        return HttpAnswer(answer.status, b"", 0)
     size = 0
     blocks: list[bytes] = []
     is_written = write is not None and answer.status == 200
@@ -151,8 +155,7 @@ async def _read(
         except Exception as error:  # the caller's own fault must not look like one of the network
             answer.close()
             raise _WriteFailedError(error) from error
-    # Compressed although we asked for none: the bytes mean nothing to us, and unpacking them has no bound.
-    return HttpAnswer(answer.status, b"".join(blocks) if is_plain else b"\x00", size)
+    return HttpAnswer(answer.status, b"".join(blocks), size)
 
 
 def _fault(problem: TransportProblem, call: Call[Any] | None = None, sent: _Sent | None = None) -> TransportFault:

@@ -17,6 +17,8 @@ class TransportProblem(StrEnum):
     TIMED_OUT = "timed_out"
     CUT_OFF = "cut_off"
     TOO_LARGE = "too_large"
+    ENCODED = "encoded"
+    """Compressed, though we accept no compression: unpacking it has no bound."""
 
 
 @dataclass(frozen=True, slots=True)

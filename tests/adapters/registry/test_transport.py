@@ -185,8 +185,9 @@ async def test_a_compressed_answer_is_not_unpacked(serve: Callable[[Handler], Aw
         return web.Response(body=gzip.compress(b"[]" + b" " * 1_000_000), headers={"Content-Encoding": "gzip"})
 
     address = RegistryAddress(await serve(handle), limits=UNLIMITED)
-    assert isinstance(await address.client(ACCOUNT).brands(1), Unreadable)
+    fault = await address.client(ACCOUNT).brands(1)
     await address.close()
+    assert fault == TransportFault(TransportProblem.ENCODED, False)
     assert asked == ["identity"]
 
 
@@ -280,6 +281,13 @@ def test_a_base_url_that_is_not_safe_is_refused(url: str) -> None:
     """https, or http on loopback; no credentials, no query."""
     with pytest.raises(RegistrySettingsError):
         RegistryAddress(url)
+
+
+def test_patience_has_an_end() -> None:
+    """Nothing waits for ever, and nothing not at all."""
+    for wrong in ({"turn_s": 0}, {"answer_s": float("inf")}, {"connect_s": float("nan")}):
+        with pytest.raises(RegistrySettingsError):
+            Patience(**wrong)  # type: ignore[arg-type]
 
 
 def test_an_unusable_ca_file_is_named(tmp_path: Path) -> None:
