@@ -129,6 +129,14 @@ def test_room_is_the_most_that_can_still_be_appended(data: st.DataObject, encodi
     assert packing.count(room + 1) == segments + 1
 
 
+def test_a_pair_at_the_seam_is_seen_in_a_text_that_is_short_by_itself() -> None:
+    """157 septets are one segment; with more behind them the pair at 153 moves on, and a septet is lost."""
+    units = measure_text("a" * 152 + "€" + "aaa", Encoding.GSM7)
+    assert units is not None
+    packing = pack_units(units, Encoding.GSM7, find_capacity(Encoding.GSM7))
+    assert (packing.count(), packing.count(148), packing.count(149)) == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("character", "encoding", "segments"),
     [

@@ -204,6 +204,14 @@ def test_what_passes_the_providers_cap_is_refused_as_too_long(policy: SuffixPoli
     assert result.problem is SuffixProblem.TOO_LONG
 
 
+@pytest.mark.parametrize("policy", SuffixPolicy)
+def test_a_text_that_is_beyond_the_cap_by_itself_is_too_long(policy: SuffixPolicy) -> None:
+    """Room in its seventh segment is no room at Netgsm."""
+    result = SuffixWriter(BARE, find_profile("netgsm"), policy).write("a" * (6 * 153 + 20))
+    assert isinstance(result, SuffixRefusal)
+    assert result.problem is SuffixProblem.TOO_LONG
+
+
 def test_cutting_does_not_help_where_the_opt_out_is_as_long_as_a_segment() -> None:
     """A keyword of 40 letters in UCS-2: then the refusal promises nothing."""
     words = make_opt_out_words(BRAND, "RET " + "ORNEK" * 12, "3338")
@@ -378,6 +386,34 @@ def test_applying_twice_adds_nothing(writer: SuffixWriter, text: str, alphabet: 
     assert isinstance(twice, Suffixed)
     assert twice.text == once.text
     assert twice.suffix == ""
+
+
+def write_anew(text: str, alphabet: Alphabet) -> Suffixed | SuffixRefusal:
+    return SuffixWriter(WORDS, find_profile("netgsm")).write(text, alphabet)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "pairs"),
+    [
+        # the same length at another cost, the same cost at another place, a pair across the end of a segment
+        (Alphabet.TURKISH, [("ş" * 5 + "a" * 95, "ş" * 40 + "a" * 60)]),
+        (Alphabet.TURKISH, [("ş" * 10 + "a" * 125, "a" * 125 + "ş" * 10)]),
+        (Alphabet.AUTO, [("a" * 152 + "€" + "a" * more, "€" + "a" * (152 + more)) for more in range(60, 160)]),
+    ],
+)
+def test_texts_of_one_length_are_still_told_apart(alphabet: Alphabet, pairs: list[tuple[str, str]]) -> None:
+    """Whatever a writer remembers, each text gets what a new writer gives it; and the two differ at least once."""
+    writer = SuffixWriter(WORDS, find_profile("netgsm"))
+    is_different = False
+    for first, second in pairs:
+        results = [writer.write(text, alphabet) for text in (first, second, first)]
+        assert results == [write_anew(first, alphabet), write_anew(second, alphabet), write_anew(first, alphabet)]
+        one, other = results[:2]
+        if isinstance(one, Suffixed) and isinstance(other, Suffixed):
+            is_different |= one.suffix != other.suffix
+        else:
+            is_different |= one != other
+    assert is_different
 
 
 @settings(max_examples=200)
