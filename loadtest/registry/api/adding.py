@@ -11,6 +11,7 @@ from loadtest.registry.rules.items import Errors, Item, check_item
 from loadtest.registry.rules.words import MAX_BULK, TYPES
 
 _MAX_ID = 36
+_ECHOED = ("recipient", "type", "source", "status", "consentDate", "recipientType")
 
 
 def add_consent(call: Call) -> Answer:
@@ -73,7 +74,8 @@ def add_many(call: Call) -> Answer:
     registry.database.connection.commit()
     creation_date = render_instant(call.now_ms / 1000)
     sub_requests: list[dict[str, Any]] = [
-        {**each, "recipient": item.recipient, "subRequestId": sub_id, "creationDate": creation_date}
+        {name: each[name] for name in _ECHOED if name in each}
+        | {"recipient": item.recipient, "subRequestId": sub_id, "creationDate": creation_date}
         for each, item, sub_id in zip(given, items, sub_ids, strict=True)
     ]
     for sub_request in sub_requests:

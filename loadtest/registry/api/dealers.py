@@ -71,7 +71,7 @@ def _check_retailer(given: dict[str, Any]) -> Errors:
             errors.append(error_entry("H228", ["mersis"], mersis))
     if "alias" in given and not given["alias"].replace(" ", "").isalnum():
         errors.append(error_entry("H229", ["alias"], given["alias"]))
-    if "mobile" in given and not is_phone(given["mobile"]):
+    if "mobile" in given and not is_phone("+" + given["mobile"].removeprefix("+")):
         errors.append(error_entry("H224", ["mobile"], given["mobile"]))
     if given.get("status", "active") not in _STATES:
         errors.append(error_entry("H201", ["status"], given["status"]))

@@ -28,7 +28,7 @@ class OAuthError(Exception):
 
 
 class Session(NamedTuple):
-    """Who calls, by the token. ``brands`` and ``iys_code`` are what the token claimed when it was given."""
+    """Who calls, by the token. ``brands`` are those that the token named when it was given."""
 
     user: User
     brands: frozenset[int]
@@ -80,7 +80,7 @@ class Tokens:
         if user is None:
             return None
         claims = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        return Session(user, frozenset(claims["brands"]))
+        return Session(user, frozenset(int(each["brandCode"]) for each in claims["brands"]))
 
     def revoke_all(self, *, refresh_too: bool) -> None:
         """As if the registry had restarted with new keys."""
@@ -121,16 +121,22 @@ class Tokens:
         }
 
     def _sign(self, user: User, now: float, lifetime_s: int, kind: str) -> str:
-        claims = {
+        claims: dict[str, object] = {
             "jti": secrets.token_hex(16),
             "iat": int(now),
             "exp": int(now) + lifetime_s,
             "typ": kind,
             "userType": user.role,
             "preferred_username": user.username,
-            "iysCode": user.iys_code,
-            "brands": self._world.brands_of(user),
+            "brands": [
+                {"brandCode": str(code), "name": brand.name}
+                for code in self._world.brands_of(user)
+                if (brand := self._world.brands.get(code)) is not None
+            ],
         }
+        provider = self._world.providers.get(user.iys_code)
+        if provider is not None:
+            claims["serviceProvider"] = {"title": provider.name, "iysCode": str(provider.iys_code)}
         text = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
         return f"{text}.{_base64(hmac.digest(self._key, text.encode(), 'sha256'))}"
 
