@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 KEY_BYTES = 10
@@ -28,3 +29,13 @@ class ConsentKeys:
     def derive(self, brand: int, address_key: bytes) -> bytes:
         """``KEY_BYTES`` bytes for ``address_key`` (canonical e-mail address or E.164 number) under ``brand``."""
         return blake2b(b"%d\0%s" % (brand, address_key), digest_size=KEY_BYTES, key=self._secret).digest()
+
+    def derive_many(self, brand: int, address_keys: Iterable[bytes]) -> list[bytes]:
+        """``derive`` for each of ``address_keys``, in half the time: key and brand are hashed once."""
+        begun = blake2b(b"%d\0" % brand, digest_size=KEY_BYTES, key=self._secret)
+        derived = []
+        for address_key in address_keys:
+            hashing = begun.copy()
+            hashing.update(address_key)
+            derived.append(hashing.digest())
+        return derived

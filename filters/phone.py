@@ -101,8 +101,11 @@ def parse_phone(text: str, default_region: str = "TR") -> PhoneNumber:
     return _number(_resolve(digits, default_region), text)
 
 
+_new = tuple.__new__
+
+
 def _number(e164: str, spelled: str) -> PhoneNumber:
-    return PhoneNumber(e164, e164.encode("ascii"), spelled)
+    return _new(PhoneNumber, (e164, e164.encode("ascii"), spelled))  # half the time of the class's own way
 
 
 def _read_digits(text: str) -> str:

@@ -185,8 +185,7 @@ class Checks:
         own = self._brands[found.brand.code] if found.brand is not None else None
         code = own.brand.code if own is not None else self._any_brand
         keys: list[bytes | None] = [_key_of(channel, each) for each in recipients]
-        derive = self._keys.derive
-        asked = [derive(code, key) for key in keys if key is not None]
+        asked = self._keys.derive_many(code, [key for key in keys if key is not None])
         answer: Lookup | LookupFailure = Lookup((None,) * len(asked), None, 0)
         if found.message_class is MessageClass.COMMERCIAL and asked:
             try:

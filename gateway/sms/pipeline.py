@@ -244,14 +244,14 @@ class SmsPipeline:
         sms.lookup_s = self._monotonic() - asked_at
 
     def _derive(self, sms: SmsInHand, code: int) -> None:
-        derive = self._keys.derive
         # Of a number that is none nobody has a record; its key stands for what was written, and is sent nowhere.
-        sms.keys = [
-            derive(
-                code, recipient[0][1] if recipient[0] is not None else b"\0" + recipient[1].encode("utf-8", "replace")
-            )
-            for recipient in sms.asked.recipients
-        ]
+        sms.keys = self._keys.derive_many(
+            code,
+            [
+                number[1] if number is not None else b"\0" + spelled.encode("utf-8", "replace")
+                for number, spelled, _, _ in sms.asked.recipients
+            ],
+        )
 
     def _decide(self, sms: SmsInHand) -> None:
         """A verdict for every recipient. Those permitted are ``kept``."""
@@ -516,16 +516,12 @@ def _write(sms: SmsInHand, native: Submission, dialect: Dialect) -> HttpRequest:
     if call is None or call.kind is not CallKind.SEND:
         raise _WrittenWrongError("what was written is no request to send")
     again = dialect.read(outgoing, call)
-    recipients, texts = again.recipients, again.texts
-    if len(recipients) != len(sms.kept):
-        raise _WrittenWrongError("what was written has another number of recipients")
-    asked = sms.asked.recipients
-    for position, (number, _, text, _), meant in zip(sms.kept, recipients, sms.texts, strict=True):
-        wanted = asked[position][0]
-        if number is None or wanted is None or number[0] != wanted[0]:
-            raise _WrittenWrongError("what was written has another recipient")
-        if texts[text] != meant:
-            raise _WrittenWrongError("what was written has another text")
+    asked, texts = sms.asked.recipients, again.texts
+    # A recipient without a number is in neither: whoever is kept has one, and what is written must.
+    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept]:  # type: ignore[index]
+        raise _WrittenWrongError("what was written has other recipients")
+    if [texts[each[2]] for each in again.recipients] != sms.texts:
+        raise _WrittenWrongError("what was written has other texts")
     digests: dict[str, bytes] = {}
     for position, meant in zip(sms.kept, sms.texts, strict=True):
         digest = digests.get(meant)
