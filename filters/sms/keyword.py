@@ -150,7 +150,7 @@ class _Shelf:
             is_plain = set(first) - POLITE_WORDS <= PLAIN_WORDS
             if reading and (is_plain or (reading.is_named and not PLAIN_WORDS.isdisjoint(first))):
                 return reading
-        return _UNCLEAR if any(self._is_telling(word) for word in words) else _OTHER
+        return _UNCLEAR if any(map(self._is_telling, clauses)) else _OTHER
 
     def _read_keyword(self, words: _Phrase, number: str) -> Reading | None:
         """Rule 1, with politeness and the number itself beside it."""
@@ -205,8 +205,12 @@ class _Shelf:
                 return brands
         return set()
 
-    def _is_telling(self, word: str) -> bool:
-        return word in TELLING or bool(self._find_glued(word))
+    def _is_telling(self, clause: _Phrase) -> bool:
+        for position, word in enumerate(clause):
+            taken, brands, is_core = self._match(clause, position)
+            if is_core and (taken > 1 or brands or word in TELLING):
+                return True
+        return False
 
     def _refuse(self, named: set[int]) -> Reading:
         if not named:

@@ -24,11 +24,11 @@ CORE_PHRASES: Final = frozenset(
         "iptl", "smsiptal", "iptalsms", "iziniptal", "izinret", "smsred", "redsms",
         "reti", "iptali", "iptalimi", "iptalini",
         "reddet", "reddedin", "reddediyorum", "reddediyoruz", "reddettim", "retediyorum", "redediyorum",
-        "durdur", "durdurun", "durdurunuz", "durdurulsun", "durdurmanizi",
+        "dur artik", "artik dur", "durdur", "durdurun", "durdurunuz", "durdurulsun", "durdurmanizi",
         "cikar", "listeden cik", "listenizden cik", "cikarin", "cikariniz", "cikart", "cikartin", "cikarilsin",
         "cikmak istiyorum", "cikarilmak istiyorum", "cikarmanizi", "ayrilmak istiyorum", "abonelikten cik",
         "abonelikten cikar",
-        "abonelikten cikmak istiyorum", "abonelikten ayril", "listeden sil", "listeden silin", "beni silin",
+        "abonelikten cikmak istiyorum", "abonelikten ayril", "listeden sil", "listeden silin", "beni silin", "sil beni",
         "numarami sil", "numarami silin", "listeden kaldirin", "numarami kaldirin",
         "istemiyorum", "istemiyoruz", "istemiyom", "abone olmak istemiyorum",
         "gonderme", "gondermeyin", "gondermeyiniz", "yollama", "yollamayin", "yollamayiniz",
@@ -64,7 +64,7 @@ FILLERS: Final = POLITE_WORDS | _list_words(
     "iys liste listeden listenizden listenden numara numaram numarami numaradan hattan",
     # by whom, when, how
     "ben beni bana benim biz bizi bize sizden sizin siz artik bir daha bidaha hic hicbir hemen derhal acil acilen",
-    "tum butun bu ve almak gelmesin gelmesini",
+    "tum butun bu ve almak gelmesin gelmesini yeter as ltd sti",
     # the verb
     "et edin ediniz ediyorum ediyoruz edilsin eder edebilir misiniz misin edermisiniz edermisin edilmesini",
     "etmek ettirmek olsun istiyorum istiyoruz",
@@ -91,4 +91,4 @@ NOUNS: Final = frozenset(_NOUNS | {"reti", "iptali", "iptalimi", "iptalini", "iz
 TELLING: Final = frozenset(
     word for phrase in CORE_PHRASES if len(phrase) == 1 for word in phrase
 ) - {"cikar"}  # fmt: skip
-"""Words that make a text that is no plain refusal worth a person's look."""
+"""Words that, as phrases of several do, make a text that is no plain refusal worth a person's look."""
