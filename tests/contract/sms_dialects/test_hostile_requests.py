@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -21,6 +23,12 @@ TOKENS = (
     '"number":["5329990001"],',
     '"messages":[{"msg":"x","no":"5329990001"}],',
     '"gsm":"5329990001",',
+    '"Messages":[{"msg":"x","no":"5329990001"}],',
+    '"Dest":"905329990002",',
+    '"MSG":"Baska",',
+    "gsmno=5329990001&",
+    "GSMNO=5329990001&",
+    "Message=Baska&",
     "&gsmno=5329990001",
     "&GSMNO=5329990001",
     "&dest=905329990002",
@@ -57,7 +65,7 @@ TOKENS = (
 
 edits = st.lists(
     st.tuples(
-        st.sampled_from(("insert", "delete", "repeat", "replace", "case")),
+        st.sampled_from(("field", "field", "field", "insert", "delete", "repeat", "replace", "case")),
         st.floats(0, 1, exclude_max=True),
         st.integers(1, 30),
         st.sampled_from(TOKENS),
@@ -73,7 +81,12 @@ many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_sc
 def changed(text: str, changes: list[tuple[str, float, int, str]]) -> str:
     for kind, where, length, token in changes:
         at = int(where * (len(text) + 1))
-        if kind == "insert":
+        if kind == "field":
+            # Where a further field or element may stand, so that many of these are well-formed.
+            places = [found.end() for found in re.finditer(r"[{,\[&>]|$", text)]
+            at = places[int(where * len(places))]
+            text = text[:at] + token + text[at:]
+        elif kind == "insert":
             text = text[:at] + token + text[at:]
         elif kind == "delete":
             text = text[:at] + text[at + length :]
