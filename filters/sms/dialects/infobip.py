@@ -16,6 +16,7 @@ from typing import Any
 from filters.reason import Reason
 from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, Segments
 from filters.sms.dialects.answers import find_object, is_bad_number, is_try_again, sentence
+from filters.sms.dialects.composed import compose_infobip
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
@@ -60,7 +61,7 @@ _MARK = "-izin-"
 
 
 class InfobipDialect:
-    """See the module's description. A ``Dialect`` and an ``InboundCodec``."""
+    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
 
     name = "infobip"
     refusal_model = RefusalModel.IN_ANSWER
@@ -111,6 +112,10 @@ class InfobipDialect:
         body = rebuild(fields["body"], fields["is_v3"], submission.recipients, kept, texts)
         headers = (*fields["headers"], ("content-type", "application/json"))
         return HttpRequest("POST", fields["path"], "", headers, write_json(body))
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_infobip(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

@@ -15,6 +15,7 @@ from typing import Any
 from filters.reason import Reason
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text, find_object
+from filters.sms.dialects.composed import compose_jetsms
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.shapes import CODE, CODES, SWITCH, TEXT, TEXTS, Shape, check_shape
@@ -76,7 +77,7 @@ _FAULTS: dict[Fault, tuple[int, str]] = {
 
 
 class JetSmsDialect:
-    """See the module's description. A ``Dialect``."""
+    """See the module's description. A ``Dialect`` and a ``Composer``."""
 
     name = "jetsms"
     refusal_model = RefusalModel.IN_ANSWER
@@ -139,6 +140,10 @@ class JetSmsDialect:
         rebuilt = {name: value for name, value in body.items() if name != "broadcastmessage"}
         headers = (*submission.fields["headers"], ("content-type", "application/json"))
         return HttpRequest("POST", "/api/SendSms", "", headers, write_json({**rebuilt, "smsmessages": messages}))
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_jetsms(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from filters.reason import Reason
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text
+from filters.sms.dialects.composed import compose_mutlucell
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_relayed, all_unknown, is_relayed, passed_on, refused_whole
 from filters.sms.dialects.spelled_numbers import SharedTexts, read_number_list
@@ -68,7 +69,7 @@ _CODES: dict[Fault, str] = {
 
 
 class MutlucellDialect:
-    """See the module's description. A ``Dialect``."""
+    """See the module's description. A ``Dialect`` and a ``Composer``."""
 
     name = "mutlucell"
     refusal_model = RefusalModel.IN_REPORT
@@ -129,6 +130,10 @@ class MutlucellDialect:
         document = write_document(Element("smspack", submission.fields["attributes"], messages))
         headers = (*submission.fields["headers"], ("content-type", "text/xml; charset=UTF-8"))
         return HttpRequest("POST", "/smsgw-ws/sndblkex", "", headers, document)
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_mutlucell(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         text = response.body[:100].decode("ascii", "replace").strip()

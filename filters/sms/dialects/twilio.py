@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text, find_object, is_bad_number, is_try_again, sentence
+from filters.sms.dialects.composed import compose_twilio
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.international_numbers import find_international
@@ -60,7 +61,7 @@ _CODES: dict[Fault, tuple[int, int, str]] = {
 
 
 class TwilioDialect:
-    """See the module's description. A ``Dialect`` and an ``InboundCodec``."""
+    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
 
     name = "twilio"
     refusal_model = RefusalModel.WHOLE_ANSWER
@@ -113,6 +114,10 @@ class TwilioDialect:
             form["Body"] = texts[0]
         headers = (*submission.fields["headers"], ("content-type", "application/x-www-form-urlencoded"))
         return HttpRequest("POST", submission.fields["path"], "", headers, write_form(form.items()).encode())
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_twilio(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

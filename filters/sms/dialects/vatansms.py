@@ -13,6 +13,7 @@ from typing import Any
 
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text, find_object
+from filters.sms.dialects.composed import compose_vatansms
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_relayed, all_unknown, is_relayed, passed_on, refused_whole
 from filters.sms.dialects.left_out import add_left_out
@@ -70,7 +71,7 @@ _STATUS: dict[Fault, int] = {
 
 
 class VatanSmsDialect:
-    """See the module's description. A ``Dialect``."""
+    """See the module's description. A ``Dialect`` and a ``Composer``."""
 
     name = "vatansms"
     refusal_model = RefusalModel.WHOLE_ANSWER
@@ -131,6 +132,10 @@ class VatanSmsDialect:
             path = f"{_BASE}/NtoN"
         headers = (*submission.fields["headers"], ("content-type", "application/json"))
         return HttpRequest("POST", path, "", headers, write_json(body))
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_vatansms(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

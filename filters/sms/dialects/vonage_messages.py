@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text, find_object, is_bad_number, is_try_again, sentence
+from filters.sms.dialects.composed import compose_vonage_message
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.international_numbers import find_international
@@ -59,7 +60,7 @@ _CODES: dict[Fault, tuple[int, int, str]] = {
 
 
 class VonageMessagesDialect:
-    """See the module's description. A ``Dialect`` and an ``InboundCodec``."""
+    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
 
     name = "vonage_messages"
     refusal_model = RefusalModel.WHOLE_ANSWER
@@ -101,6 +102,10 @@ class VonageMessagesDialect:
         body = {**submission.fields["body"], "text": texts[0]}
         headers = (*submission.fields["headers"], ("content-type", "application/json"))
         return HttpRequest("POST", _PATH, "", headers, write_json(body))
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_vonage_message(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

@@ -14,6 +14,7 @@ from typing import Any
 
 from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import check_text, find_object, is_bad_number, is_try_again, sentence
+from filters.sms.dialects.composed import compose_vonage_sms
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.international_numbers import find_international
@@ -55,7 +56,7 @@ _CODES: dict[Fault, tuple[str, str]] = {
 
 
 class VonageSmsDialect:
-    """See the module's description. A ``Dialect`` and an ``InboundCodec``."""
+    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
 
     name = "vonage_sms"
     refusal_model = RefusalModel.WHOLE_ANSWER
@@ -116,6 +117,10 @@ class VonageSmsDialect:
             return HttpRequest(submission.fields["method"], _PATH, form, headers)
         headers = (*headers, ("content-type", "application/x-www-form-urlencoded"))
         return HttpRequest("POST", _PATH, "", headers, form.encode())
+
+    def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
+        """A ``Composer``; ``account`` as ``composed`` says."""
+        return compose_vonage_sms(submission, account)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)
