@@ -128,9 +128,9 @@ class NetgsmSimulator(Simulator):
             raise RefusedError("85")
         code, due_at = "00", now
         if start:
-            due_at = self._time(start, "%d%m%Y%H%M") or now
+            due_at = self._minute(start) or now
             code = "01" if due_at == now else "00"
-        if stop and self._time(stop, "%d%m%Y%H%M") is None:
+        if stop and self._minute(stop) is None:
             code = "02"
         job = f"{int(now * 1000):013d}{self.random.randrange(10**13):013d}"
         for (text, _), number in zip(pairs, numbers, strict=True):
@@ -147,6 +147,9 @@ class NetgsmSimulator(Simulator):
         if message.number in self.blocked:
             return 15
         return 16 if message.tag in ("11", "12") and message.number in self.refusing else 1
+
+    def _minute(self, text: str) -> float | None:
+        return self._time(text, "%d%m%Y%H%M") if re.fullmatch("[0-9]{12}", text) else None
 
     @staticmethod
     def _time(text: str, form: str) -> float | None:

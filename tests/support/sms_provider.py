@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +41,7 @@ class RunningProvider:
         assert self._session is not None
         url = URL(f"{self.base_url}{request.path}?{request.query}".rstrip("?"), encoded=True)
         async with self._session.request(
-            request.method, url, headers=list(request.headers), data=request.body or None
+            request.method, url, headers=list(request.headers), data=io.BytesIO(request.body) if request.body else None
         ) as response:
             headers = tuple((name.lower(), value) for name, value in response.headers.items())
             return HttpResponse(response.status, headers, await response.read())
