@@ -31,10 +31,12 @@ from adapters.smtp.settings import Timeouts, UpstreamSettings
 from adapters.smtp.settings import TlsMode as UpstreamTls
 from adapters.store import Store, StoreOptions
 from adapters.store import open_store as open_store_at
+from adapters.webhook import Posting, Webhook
 from filters.brand import Brand
 from filters.business_days import HolidayCalendar
 from filters.classify import TagField, TagHeaders
 from filters.consent_key import ConsentKeys
+from filters.envelope import Answer
 from filters.exchange import UpstreamCapabilities
 from filters.mime.footer import Footer, Language, find_texts, make_footer
 from filters.mime.limits import DEFAULT_LIMITS
@@ -58,9 +60,11 @@ from gateway.configuration.settings import (
 )
 from gateway.configuration.values import Endpoint
 from gateway.doors import HttpDoor, IntakeDoor, MailDoor
+from gateway.drop_reports import DropReports
 from gateway.holidays import load_holidays
 from gateway.housekeeping import Housekeeping, default_housekeeping_command, step_back
 from gateway.logs import Logs, configure_logs
+from gateway.mail_in_hand import MailInHand
 from gateway.mail_observer import MailObserver
 from gateway.mail_route import BrandRoute, MailRoute, MakeLinks, fold_senders
 from gateway.metrics import SupervisorMetrics, WorkerMetrics, forget_process, render, use_directory
@@ -275,6 +279,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         )
         for listener in configuration.smtp_listeners
     }
+    webhooks = _webhooks(configuration, observer)
     instance = f"{int(time.time()):x}{secrets.token_hex(2)}{order.slot:x}"
     signing_threads = ThreadPoolExecutor(2, thread_name_prefix="dkim")
     pipeline = MailPipeline(
@@ -289,7 +294,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         node=f"{configuration.hostname}-{order.slot}",
         store=str(configuration.store.url.kind),
         signing_threads=signing_threads,
-        observe=mail_observer.message_answered,
+        observe=_observe_mail(configuration, mail_observer, webhooks),
         note_retry=mail_observer.retry_noted,
         observe_refused=mail_observer.recipient_refused,
         refuses_partly=configuration.partly_refused is PartlyRefused.REFUSE,
@@ -365,8 +370,47 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets) + sms.buffered_bytes,
         drain_s=configuration.drain_timeout_s,
         on_report=mail_observer.worker_reported,
-        after=[sms.close, _closing(clients.close), _closing(signing_threads.shutdown)],
+        after=[
+            *(webhook.close for webhook in webhooks.values()),
+            sms.close,
+            _closing(clients.close),
+            _closing(signing_threads.shutdown),
+        ],
     )
+
+
+def _webhooks(configuration: Configuration, observer: Observer) -> dict[str, Webhook]:
+    """By client name; empty where nobody asked for reports."""
+    return {
+        each.client.name: Webhook(each.client.name, each.report_url, observer)
+        for each in configuration.clients
+        if each.report_url is not None
+    }
+
+
+def _observe_mail(
+    configuration: Configuration, observer: MailObserver, webhooks: Mapping[str, Webhook]
+) -> Callable[[MailInHand, Answer], None]:
+    """Who is told of each answered message; reports cost nothing where no client asked for them."""
+    if not webhooks:
+        return observer.message_answered
+
+    def deliver_by(webhook: Webhook) -> Callable[[bytes, Mapping[str, str]], None]:
+        return lambda body, fields: webhook.send(Posting(body, fields))
+
+    reports = DropReports(
+        {
+            each.client.name: (each.report_secret.reveal(), deliver_by(webhooks[each.client.name]))
+            for each in configuration.clients
+            if each.client.name in webhooks and each.report_secret is not None
+        }
+    )
+
+    def observe(mail: MailInHand, answer: Answer) -> None:
+        observer.message_answered(mail, answer)
+        reports.message_answered(mail, answer)
+
+    return observe
 
 
 def _http_doors(

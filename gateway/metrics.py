@@ -223,6 +223,12 @@ class WorkerMetrics:
             ),
             [(result,) for result in INBOUND_RESULTS],
         )
+        self._drop_reports = _Tally(
+            declare.counter(
+                "drop_reports_total", "Reports of recipients left out, to clients that asked for them.", "result"
+            ),
+            [("delivered",), ("lost",)],
+        )
         self._intake = _Tally(
             declare.counter("intake_replies_total", "Answers to mailed refusals, by reply code.", "code"),
             [("250",), ("451",), ("550",)],
@@ -294,7 +300,7 @@ class WorkerMetrics:
         self._tallies = (
             self._messages, self._recipients, self._lookups, self._upstream_replies, self._refusals,
             self._refusal_failures, self._evidence, self._rewrite_refusals, self._retry_memory, self._pages,
-            self._intake, self._http_turned_away, self._sms_calls, self._inbound_sms,
+            self._intake, self._drop_reports, self._http_turned_away, self._sms_calls, self._inbound_sms,
             *self._plain.values(),
         )  # fmt: skip
         self._timings = (self._message_seconds, self._decision_seconds, self._lookup_seconds, self._commit_seconds)
@@ -314,6 +320,9 @@ class WorkerMetrics:
     def count_recipients(self, channel: Channel, verdict: Verdict, reason: Reason, number: int) -> None:
         """So many recipients of one request, decided alike."""
         self._recipients.add((channel, verdict, reason), number)
+
+    def count_drop_report(self, *, is_delivered: bool) -> None:
+        self._drop_reports.add(("delivered" if is_delivered else "lost",))
 
     def observe_decision(self, seconds: float) -> None:
         self._decision_seconds.observe(seconds)

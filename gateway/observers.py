@@ -67,6 +67,15 @@ class Observer:
         self._metrics.count_refusal_failure()
         log.error("refusal.failed", brand=refusal.brand, channel=refusal.channel, source=refusal.source)
 
+    # -- reports to clients -------------------------------------------------------------------------------------
+
+    def report_delivered(self, client: str) -> None:
+        self._metrics.count_drop_report(is_delivered=True)
+
+    def report_lost(self, client: str, cause: str, status: int) -> None:
+        self._metrics.count_drop_report(is_delivered=False)
+        log.warning("drop_report.lost", client=client, cause=cause, status=status)
+
     # -- evidence -----------------------------------------------------------------------------------------------
 
     def evidence_reported(self, event: str, fields: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
+from filters.drop_report import MIN_SECRET_BYTES
 from gateway.configuration import problems
 from gateway.configuration.document import Document
 from gateway.configuration.kinds import parse_password_hash
@@ -55,6 +56,8 @@ class SecretSources:
             self._read_password_hash(n, client.password_hash, client.password_hash_file)
         for n, provider in enumerate(document.upstreams.sms):
             self._check_path_end(n, provider.inbound_secret, provider.inbound_secret_file)
+        for n, client in enumerate(document.clients):
+            self._check_report_secret(n, client.report_secret, client.report_secret_file)
         secrets = document.secrets
         for name, variable, file in (
             ("index_secret", secrets.index_secret, secrets.index_secret_file),
@@ -82,6 +85,13 @@ class SecretSources:
                 self.findings.append(
                     Finding(reference.place, "an Argon2 hash there", "something else", hint=str(error))
                 )
+
+    def _check_report_secret(self, number: int, value: str | None, file: PurePosixPath | None) -> None:
+        path = ("clients", number, "report_secret")
+        secret = self.values.get(path)
+        if secret is not None and len(secret.reveal()) < MIN_SECRET_BYTES:
+            place = SecretReference(path, value, file).place
+            self.findings.append(Finding(place, f"at least {MIN_SECRET_BYTES} bytes there", "fewer"))
 
     def _check_path_end(self, number: int, value: str | None, file: PurePosixPath | None) -> None:
         path = ("upstreams", "sms", number, "inbound_secret")
@@ -158,6 +168,8 @@ def _find_references(document: Document) -> Iterator[SecretReference]:
     yield SecretReference(("store", "password"), document.store.password, document.store.password_file)
     for n, upstream in enumerate(document.upstreams.smtp):
         yield SecretReference(("upstreams", "smtp", n, "password"), upstream.password, upstream.password_file)
+    for n, client in enumerate(document.clients):
+        yield SecretReference(("clients", n, "report_secret"), client.report_secret, client.report_secret_file)
     for n, provider in enumerate(document.upstreams.sms):
         path: problems.Path = ("upstreams", "sms", n)
         for name in ("password", "inbound_secret", "inbound_signing_secret"):

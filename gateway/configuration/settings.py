@@ -117,6 +117,8 @@ class ClientSettings:
     username: str | None
     password_hash: Secret | None
     sender_classes: Mapping[str, MessageClass]
+    report_url: str | None
+    report_secret: Secret | None
 
 
 @dataclass(frozen=True, slots=True)

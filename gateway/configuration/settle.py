@@ -204,6 +204,8 @@ class _Settling:
             username=section.username,
             password_hash=self._secrets.get(("clients", number, "password_hash")),
             sender_classes=dict(section.sender_classes),
+            report_url=section.report_url,
+            report_secret=self._secrets.get(("clients", number, "report_secret")),
         )
 
     def _upstream(self, number: int, section: SmtpUpstreamSection) -> SmtpUpstreamSettings:

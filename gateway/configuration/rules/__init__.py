@@ -26,6 +26,7 @@ from gateway.configuration.rules.senders import (
     brands_have_an_identity,
     clients_can_be_recognised,
     clients_have_brands_and_classes,
+    clients_reports_are_signed,
     tag_fields_are_told_apart,
 )
 from gateway.configuration.rules.sms import (
@@ -54,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     brands_have_an_identity,
     clients_can_be_recognised,
     clients_have_brands_and_classes,
+    clients_reports_are_signed,
     secrets_have_one_source,
     logins_are_complete,
     store_is_one_of_ours,

@@ -78,6 +78,25 @@ def clients_can_be_recognised(document: Document) -> Iterator[Finding]:
             )
 
 
+def clients_reports_are_signed(document: Document) -> Iterator[Finding]:
+    """A report names people: its receiver must be able to tell that it is ours."""
+    for n, client in enumerate(document.clients):
+        path = ("clients", n)
+        yield from find_two_sources(path, client, "report_secret")
+        has_secret = client.report_secret is not None or client.report_secret_file is not None
+        if client.report_url is not None and not has_secret:
+            yield Finding(
+                path,
+                "report_secret or report_secret_file with report_url",
+                "neither",
+                concerns=beside(path, "report_url", "report_secret", "report_secret_file"),
+            )
+        if has_secret and client.report_url is None:
+            yield Finding(
+                (*path, "report_url"), "the address that goes with the secret", "nothing", '"https://shop.example/izin"'
+            )
+
+
 def clients_have_brands_and_classes(document: Document) -> Iterator[Finding]:
     """A client's fixed and default classes must be among those it may use."""
     for n, client in enumerate(document.clients):

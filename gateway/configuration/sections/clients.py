@@ -7,7 +7,7 @@ from typing import Annotated
 
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration import kinds
-from gateway.configuration.section import REQUIRED, SecretFile, Section, setting
+from gateway.configuration.section import REQUIRED, FromEnvironment, SecretFile, Section, setting
 from gateway.configuration.sections.brands import MOST_BRAND_CODE
 from gateway.configuration.values import Network, Size, parse_host
 
@@ -111,6 +111,17 @@ class ClientSection(Section):
     )
     max_message_size: Annotated[Size, kinds.size("1 kB", "1 GiB", "25 MiB")] | None = setting(
         None, "Largest message it may send; left out, the listener's limit."
+    )
+    report_url: Annotated[str, kinds.web_base("https://shop.example/izin")] | None = setting(
+        None,
+        """Where it is told, after each mail, which recipients were left out and why: a signed POST of JSON. Left out:
+        nowhere.""",
+    )
+    report_secret: FromEnvironment | None = setting(
+        None, "What these reports are signed with (HMAC-SHA256), at least 16 bytes, from the environment."
+    )
+    report_secret_file: SecretFile | None = setting(
+        None, "The same from the first line of a file.", example='"secrets/shop-reports"'
     )
 
 
