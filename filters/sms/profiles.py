@@ -1,8 +1,8 @@
 """What each provider does with a text: which encodings it has, how Turkish is switched on, and where its limits lie.
 
 Which letters cost what is the provider's affair (content rules C1, sms-dialects 1 and 12). Where its documents are
-silent we count in the way that costs the sender most often: forced Turkish counts with the national header even for a
-text without one Turkish letter, and the operator's code is reserved on every route to Turkey.
+silent we take the smaller capacity: forced Turkish counts with the national header even for a text without one Turkish
+letter, and the operator's code is reserved on every route. ``docs/sms-text.md`` lists what is not confirmed.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +112,29 @@ def test_every_text_has_an_encoding_that_can_hold_it(name: str, alphabet: Alphab
 def test_half_a_surrogate_pair_has_no_encoding() -> None:
     """It is no character, and nobody can say what would be sent."""
     assert find_profile("twilio").count_segments("\udc00") is None
+
+
+WORDS = {
+    Encoding.GSM7: "GSM-7",
+    Encoding.TURKISH_SINGLE: "Turkish single shift",
+    Encoding.TURKISH_LOCKING: "Turkish locking shift",
+    Encoding.UCS2: "UCS-2",
+}
+
+
+def describe(name: str) -> str:
+    """A profile as a row of the table in ``docs/sms-text.md``."""
+    profile = PROFILES[name]
+    cells = [name]
+    for alphabet in Alphabet:
+        mode = profile.modes.get(alphabet)
+        encodings = " or ".join(WORDS[encoding] for encoding in mode.encodings) if mode else "–"
+        cells.append(f"{encodings}, folded" if mode and mode.is_folded else encodings)
+    return f"| {' | '.join((*cells, str(profile.max_segments), str(profile.max_characters or '–')))} |"
+
+
+def test_the_page_shows_the_profiles_as_they_are() -> None:
+    """An operator reads in ``docs/sms-text.md`` what is counted here."""
+    page = (Path(__file__).parents[3] / "docs" / "sms-text.md").read_text(encoding="utf-8")
+    for name in PROFILES:
+        assert describe(name) in page.splitlines()
