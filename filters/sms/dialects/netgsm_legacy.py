@@ -194,7 +194,7 @@ class NetgsmLegacyDialect:
     ) -> HttpResponse:
         wanted = dict(parse_qsl(request.query, keep_blank_values=True)).get("status") or _ALL_STATUSES
         lines = [
-            f"{entry.spelled} {status}"
+            f"{_column(entry.spelled)} {status}"
             for job_id in (self.report_ids(request, call) or sorted(dropped))
             for entry in dropped.get(job_id, ())
             if wanted in (_ALL_STATUSES, status := str(status_of(entry.reason)))
@@ -205,6 +205,11 @@ class NetgsmLegacyDialect:
             return passed_on(response) if response is not None else _text("60")
         before = [] if upstream == "60" else [line for line in upstream.split(_LINE_END) if line.strip()]
         return _text(_LINE_END.join([*before, *lines]) + _LINE_END)
+
+
+def _column(spelled: str) -> str:
+    """A number in a report whose columns are parted by blanks: what could be taken for a column or a line goes."""
+    return "".join(character for character in spelled if character in "+0123456789") or "-"
 
 
 def _read_answer(submission: Submission, response: HttpResponse) -> tuple[str, str]:

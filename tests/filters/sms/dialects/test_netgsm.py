@@ -224,6 +224,16 @@ def test_an_older_report_gets_lines_of_ours() -> None:
     assert answer.body == b"05321110001 16<br>"
 
 
+@pytest.mark.parametrize(
+    ("spelled", "column"), [("0532 111 00 01", "05321110001"), ("1<br>5329990001 1", "153299900011"), ("x y", "-")]
+)
+def test_an_older_report_has_two_columns_however_a_number_was_spelled(spelled: str, column: str) -> None:
+    """Blanks and markup in a number would make columns and lines of their own."""
+    request = HttpRequest("GET", "/sms/report/", "usercode=u&password=p&bulkid=9")
+    dropped = {"9": [ReportEntry(spelled, "", "", Reason.ADDRESS_INVALID, AT)]}
+    assert LEGACY.overlay_report(request, call_of(request), None, dropped).body == f"{column} 3<br>".encode()
+
+
 @pytest.mark.parametrize("dialect", [REST, LEGACY], ids=lambda dialect: dialect.name)
 def test_another_dialect_s_request_can_leave_as_netgsm(dialect: Any) -> None:
     """Composed anew, it reads back as the same recipients, texts, tag and time."""
