@@ -34,8 +34,12 @@ _END_S = 20.0
 _NOT_DONE = 2
 _HOLIDAYS = Path(__file__).parent.parent.parent / "config" / "holidays-tr.toml"
 
-# Dialects of one provider, which one simulator speaks.
-_SAME_PROVIDER = {"netgsm_legacy": "netgsm"}
+# Where the simulator of a dialect is not a module of the dialect's name among the providers.
+_SIMULATORS = {
+    "netgsm_legacy": "loadtest.providers.netgsm",
+    "vonage_sms": "loadtest.providers.vonage",
+    "vonage_messages": "loadtest.providers.vonage",
+}
 
 _SNIPPET = """\
 [registry]
@@ -151,11 +155,14 @@ def _run(console: Console, directory: Path, parts: list[Part], account: Account,
 
 def _default_parts(directory: Path, account: Account, registry: str, relay: str, first_port: int) -> list[Part]:
     parts = [_registry(directory, registry, account), _relay(directory, "relay", relay)]
+    started: set[str] = set()
     for dialect in SmsDialect:
-        if dialect.value not in _SAME_PROVIDER and _provider_module(dialect) is not None:
-            address = _settle(f"127.0.0.1:{first_port}")
-            parts.append(_provider(dialect.value, dialect, address))
-            first_port += bool(first_port)
+        module = _provider_module(dialect)
+        if module is None or module in started:
+            continue
+        started.add(module)
+        parts.append(_provider(dialect.value, dialect, _settle(f"127.0.0.1:{first_port}")))
+        first_port += bool(first_port)
     return parts
 
 
@@ -223,7 +230,7 @@ def _provider(title: str, dialect: SmsDialect, address: str) -> Part:
 
 def _provider_module(dialect: SmsDialect) -> str | None:
     """The simulator of a provider, None if there is none."""
-    name = f"loadtest.providers.{_SAME_PROVIDER.get(dialect.value, dialect.value)}"
+    name = _SIMULATORS.get(dialect.value, f"loadtest.providers.{dialect.value}")
     return name if importlib.util.find_spec(name) is not None else None
 
 

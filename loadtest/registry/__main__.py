@@ -18,6 +18,7 @@ import uvloop
 
 from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME, make_world
 from loadtest.registry.registry import Registry
+from loadtest.registry.rules.dates import parse_instant
 from loadtest.registry.rules.words import TYPES
 from loadtest.registry.seed import seed
 from loadtest.registry.server import RegistryServer
@@ -46,6 +47,8 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--seed", type=int, default=0, help="of the faults' chances")
     serve.add_argument("--allow-http-push", action="store_true", help="push connections may be plain http")
     serve.add_argument("--push-trusts", type=Path, metavar="PEM", help="authority of push receivers")
+    serve.add_argument("--at", metavar="TIME", help='the clock begins there: "2026-11-18 12:00:00", Turkish time')
+    serve.add_argument("--speed", type=float, help="simulated seconds per second")
     serve.add_argument("--certificate", type=Path)
     serve.add_argument("--key", type=Path)
     fill = commands.add_parser("seed", help="fill the file with made-up consents")
@@ -70,6 +73,10 @@ async def _serve(given: argparse.Namespace) -> None:
         changes["bulk_delay_s"] = given.bulk_delay
     registry.settings.update(changes)
     registry.apply_settings()
+    if given.at is not None or given.speed is not None:
+        at = registry.clock.now() if given.at is None else float(parse_instant(given.at))
+        registry.clock.move(at, given.speed)
+        registry.keep_clock()
     tls = None
     if given.certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS consents(
     status INTEGER NOT NULL, source TEXT NOT NULL, consent_at INTEGER, created_ms INTEGER NOT NULL,
     retailer INTEGER, access TEXT,
     PRIMARY KEY(brand, type, recipient_type, recipient)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS consents_of_dealers ON consents(brand)
+    WHERE retailer IS NOT NULL OR access IS NOT NULL;
 CREATE TABLE IF NOT EXISTS counts(
     brand INTEGER NOT NULL, status INTEGER NOT NULL, amount INTEGER NOT NULL, PRIMARY KEY(brand, status)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS movements(
