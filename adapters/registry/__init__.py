@@ -23,6 +23,8 @@ and ``codes_of(place)``, ``ServerFault(status, errors, may_be_done)``, ``Unreada
 ``LoginRefused(status, code, retry_after_s)``. None of them holds an address, a message of the registry, or a token.
 The client itself repeats nothing but a request that got 401, once, with another token.
 
+``filters.registry.values.find_consent(movement_or_stored)`` is the record for the index.
+
 **Before sending** ``UnsendableError`` (a ``ValueError`` with the H ``code`` the registry would give) or ``ValueError``
 is raised; ``filters.registry.writing.find_problem(consent, now)`` asks beforehand.
 

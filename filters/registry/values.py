@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from filters.consent import Consent
 from filters.vocabulary import Channel, RecipientType, Status
 
 
@@ -149,6 +150,15 @@ class Movement(NamedTuple):
     consent_at: int | None
     created_at: int | None
     transaction_id: str
+
+
+def find_consent(record: Movement | StoredConsent) -> Consent | None:
+    """What the index keeps of ``record``: dated by the consent, or by its creation where a closed line has no date.
+
+    None if it has neither: nothing then says which will is the later one.
+    """
+    at = record.created_at if record.consent_at is None else record.consent_at
+    return None if at is None else Consent(record.status, at, record.source)
 
 
 class UnreadMovement(NamedTuple):

@@ -20,6 +20,7 @@ class SimulatedRegistry:
         self._options = options
         self._process: subprocess.Popen[str] | None = None
         self._ahead_s = 0.0
+        self._slowness_s = 0.0
         self.url = ""
 
     def start(self) -> None:
@@ -56,6 +57,9 @@ class SimulatedRegistry:
 
     def reset(self) -> None:
         """No faults, no counts, no blocks, documented settings; consents and tokens stay."""
+        if self._slowness_s:  # a call that its client gave up is still slept over, and would count in the next test
+            time.sleep(self._slowness_s)
+            self._slowness_s = 0.0
         self.control("DELETE", "faults")
         self.control("DELETE", "limits")
         self.control("DELETE", "requests")
@@ -74,6 +78,8 @@ class SimulatedRegistry:
 
     def fault(self, kind: str, **details: Any) -> None:
         """Switch on one fault (``loadtest.registry.door.faults``)."""
+        if kind == "slow":
+            self._slowness_s = details.get("seconds", 1.0) + 0.05
         self.control("PUT", "faults", {"faults": [{"kind": kind, **details}]})
 
     def set(self, **settings: Any) -> None:

@@ -87,7 +87,7 @@ async def test_an_answer_that_does_not_come_whole_is_a_fault(
     registry: SimulatedRegistry, ready: RegistryClient, kind: str, problem: TransportProblem
 ) -> None:
     """Cut before, within or after the answer, or too late; a question may simply be asked again."""
-    registry.fault(kind, count=1, seconds=0.8)
+    registry.fault(kind, count=1, seconds=0.6)
     fault = await ready.brands(600123)
     assert fault == TransportFault(problem, may_be_done=False)
     assert fault.advice is Advice.RESEND
@@ -338,11 +338,11 @@ async def test_closing_ends_calls_under_way_as_failures(
     """In the middle of the login, in the middle of the call, and one that comes too late: nobody waits, none raises."""
     address = make_address(limits=UNLIMITED)
     client = address.client(ACCOUNT)
-    registry.fault("slow", path=path, seconds=1)
+    registry.fault("slow", path=path, seconds=0.5)
     calls = [asyncio.create_task(client.brands(600123)) for _ in range(3)]
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.15)
     await address.close()
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(0.25):
         results = await asyncio.gather(*calls)
     assert all(isinstance(result, Failure) for result in results)
     assert isinstance(await client.brands(600123), Failure)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from filters.consent import Consent
 from filters.registry.call import Call, interpret
 from filters.registry.calls import account, consents, push, reconciliation, retailers, statuses, token
 from filters.registry.error_codes import Advice
@@ -38,6 +39,7 @@ from filters.registry.values import (
     SubRequest,
     Subscription,
     UnreadMovement,
+    find_consent,
 )
 from filters.vocabulary import Channel, RecipientType, Status
 
@@ -464,6 +466,14 @@ def test_sub_requests_of_another_length_are_not_matched_by_place() -> None:
     """A list that does not fit ours names nothing."""
     answer = {"requestId": "r1", "subRequests": [{"subRequestId": "u-1"}, {"subRequestId": "u-2"}]}
     assert read(BULK, 202, answer) == BulkAccepted("r1", (SubRequest(None, None),))
+
+
+def test_the_index_dates_a_closed_line_by_its_creation() -> None:
+    """Consent date first; without either nothing is kept."""
+    closed = MOVEMENT._replace(consent_at=None, created_at=7, source="IYS_AHS_HAT_KAPATMA")
+    assert find_consent(MOVEMENT) == Consent(Status.REJECTED, NOON_AT, "IYS_WEB")
+    assert find_consent(closed) == Consent(Status.REJECTED, 7, "IYS_AHS_HAT_KAPATMA")
+    assert find_consent(closed._replace(created_at=None)) is None
 
 
 def test_a_push_names_the_brand_of_each_movement() -> None:
