@@ -124,7 +124,11 @@ def list_field(found: Mapping[str, Any], name: str, where: str = "") -> list[Any
 
 def write_json(value: Any) -> bytes:
     """``value`` as compact UTF-8 JSON."""
-    return orjson.dumps(value)
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # It knows no integers beyond 64 bits, which job ids and references may be.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def json_response(status: int, value: Any) -> HttpResponse:

@@ -57,6 +57,17 @@ def test_the_tag_goes_upstream_as_it_came(value: object, expected: str) -> None:
     assert upstream["iysfilter"] == value
 
 
+def test_long_integers_stay_what_they_are() -> None:
+    """A job's id has 26 digits, and nobody says that it must be written as text."""
+    long = int("1" * 26)
+    assert json.loads(REST.write(read(send(referansID=long)), [0], ["a"]).body)["referansID"] == long
+    request = rest({"jobids": [long]}, "report")
+    page = json.dumps({"code": "00", "jobs": [{"jobid": long}]}).encode()
+    dropped = {str(long): [entry("5321110001")]}
+    answer = REST.overlay_report(request, call_of(request), HttpResponse(200, (), page), dropped)
+    assert [row["jobid"] for row in json.loads(answer.body)["jobs"]] == [long, str(long)]
+
+
 @pytest.mark.parametrize("fields", [{}, {"iysfilter": None}, {"iysfilter": ""}])
 def test_an_absent_tag_is_no_tag(fields: dict[str, Any]) -> None:
     """Absent is not informational: what it means is the configuration's business."""
