@@ -132,10 +132,11 @@ class Push:
         if not isinstance(given, dict):
             raise fail("H530", ["connection"])
         url, channel = given.get("url"), given.get("type")
-        if not isinstance(url, str) or not urlsplit(url).hostname:
+        scheme = _scheme_of(url)
+        if not isinstance(url, str) or scheme is None:
             raise fail("H530", ["url"])
         allowed = {"https", "http"} if self._registry.is_http_push_allowed else {"https"}
-        if urlsplit(url).scheme not in allowed:
+        if scheme not in allowed:
             raise fail("H531", ["url"], url)
         if "type" not in given:
             raise fail("H111", ["type"])
@@ -220,3 +221,14 @@ class Push:
             timeout=aiohttp.ClientTimeout(total=self._registry.settings.push_answer_s),
         ) as answer:
             return answer.status
+
+
+def _scheme_of(url: object) -> str | None:
+    """None for what is no address of a host."""
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme if parts.hostname else None

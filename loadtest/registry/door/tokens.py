@@ -65,7 +65,7 @@ class Tokens:
             return self._issue(user, now, now)
         if grant == "refresh_token":
             return self._refresh(_read(given, "refresh_token", "Yenileme jetonu"), now)
-        if grant in _KNOWN_BUT_CLOSED:
+        if isinstance(grant, str) and grant in _KNOWN_BUT_CLOSED:
             raise OAuthError("unsupported_grant_type", "Desteklenmeyen giriş yöntemi.")
         raise OAuthError("invalid_request", "Bilinmeyen giriş yöntemi.")
 
