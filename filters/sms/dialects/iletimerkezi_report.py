@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.sms.dialect import RequestRefusedError
 from filters.sms.dialects.iletimerkezi_values import answer_of, read_answer_code
 from filters.sms.dialects.in_report import page_of, passed_on
 from filters.sms.dialects.strict_json import code_field, json_response, parse_json, read_json_object
@@ -63,7 +62,5 @@ def _order_of(request: HttpRequest) -> dict[str, Any]:
 
 
 def _number(order: dict[str, Any], name: str, default: int) -> int:
-    try:
-        return int(code_field(order, name, "order") or default)
-    except (RequestRefusedError, ValueError):
-        return default
+    value = str(order.get(name))
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default

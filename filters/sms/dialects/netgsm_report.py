@@ -10,7 +10,6 @@ from filters.sms.dialect import RequestRefusedError
 from filters.sms.dialects.in_report import page_of, passed_on
 from filters.sms.dialects.strict_json import (
     code_field,
-    integer_field,
     json_response,
     malformed,
     parse_json,
@@ -67,9 +66,8 @@ def overlay(
         for entry in entries
         if is_named or _is_in_span(found, entry)
     ]
-    size = integer_field(found, "pagesize")
-    size = size if size is not None and 1 <= size <= MAX_PAGE_ROWS else MAX_PAGE_ROWS
-    ours = page_of(rows, max(integer_field(found, "pagenumber") or 0, 0), size)
+    size = _number(found, "pagesize") or MAX_PAGE_ROWS
+    ours = page_of(rows, _number(found, "pagenumber"), min(size, MAX_PAGE_ROWS))
     if not ours:
         return passed_on(response) if response is not None else nothing_found()
     answer = upstream or {}
@@ -97,6 +95,12 @@ def _read_page(response: HttpResponse | None) -> dict[str, Any] | None:
         return {}
     jobs = found.get("jobs")
     return found if response.status == 200 and code == "00" and (jobs is None or type(jobs) is list) else None
+
+
+def _number(found: Mapping[str, Any], name: str) -> int:
+    """An integer that clients also write as text; 0 for anything else, which the provider judges."""
+    value = str(found.get(name))
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
 
 
 def _asked(

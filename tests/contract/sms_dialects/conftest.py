@@ -27,3 +27,9 @@ def simulated_case(request: pytest.FixtureRequest) -> DialectCase:
 def many_recipients_case(request: pytest.FixtureRequest) -> DialectCase:
     found: DialectCase = request.param
     return found
+
+
+@pytest.fixture(params=[each for each in CASES if each.report], ids=str)
+def reporting_case(request: pytest.FixtureRequest) -> DialectCase:
+    found: DialectCase = request.param
+    return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from filters.reason import Reason
 from filters.sms.dialect import Fault, RequestRefusedError
-from filters.sms.http import HttpRequest
+from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.message import ReportEntry
 from tests.support.sms_dialect_case import DialectCase
 
 SECRET_NUMBERS = ("5329990001", "905329990002")
@@ -135,6 +138,29 @@ def test_a_changed_request_is_refused_or_read_alike(
         upstream = case.dialect.write(submission, kept, [ours[position][1] for position in kept])
         for reader in case.readers:
             assert reader(upstream) == [ours[position] for position in kept]
+
+
+@many
+@given(changes=edits, answer=st.sampled_from((None, b"{}", b"[]", b"[1]", b'{"jobs":[1]}', b"null", b"60", b"")))
+def test_a_changed_question_for_a_report_is_answered_or_refused(
+    reporting_case: DialectCase, changes: list[tuple[str, float, int, str]], answer: bytes | None
+) -> None:
+    """Whatever is asked, and whatever the provider says to it: never an exception that is no refusal."""
+    case = reporting_case
+    assert case.report is not None
+    job_id = case.dialect.mint_id(7)
+    request = case.report([job_id], 0, 100)
+    if request.body:
+        request = request._replace(body=changed(request.body.decode(), changes).encode("utf-8", "surrogatepass"))
+    else:
+        request = request._replace(query=changed(request.query, changes))
+    call = case.dialect.recognise(request)
+    assert call is not None
+    dropped = {job_id: [ReportEntry("5321110001", "+905321110001", "", Reason.NO_CONSENT, 1_800_000_000.0)]}
+    with contextlib.suppress(RequestRefusedError):
+        assert all(type(each) is str for each in case.dialect.report_ids(request, call))
+        response = None if answer is None else HttpResponse(200, (("content-type", "text/plain"),), answer)
+        assert case.dialect.overlay_report(request, call, response, dropped).status >= 200
 
 
 @many
