@@ -61,7 +61,8 @@ class Retailers:
     def count_references(self, brand: int, code: int) -> int:
         """Consents that name the dealer, as the one that took it or among those with access."""
         row = self._connection.execute(
-            "SELECT COUNT(*) FROM consents INDEXED BY consents_of_dealers WHERE brand = ? AND (retailer IS NOT NULL OR access IS NOT NULL)"
+            "SELECT COUNT(*) FROM consents INDEXED BY consents_of_dealers"
+            " WHERE brand = ? AND (retailer IS NOT NULL OR access IS NOT NULL)"
             " AND (retailer = ? OR EXISTS (SELECT 1 FROM json_each(access) WHERE json_each.value = ?))",
             (brand, code, code),
         ).fetchone()
