@@ -7,6 +7,7 @@ not be made has sent nothing; after that, silence, a broken connection and garba
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -21,6 +22,7 @@ from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 _FAILED = frozenset({UpstreamFault.UNREACHABLE, UpstreamFault.LOST, UpstreamFault.TIMED_OUT, UpstreamFault.GARBAGE})
 _LEFT_TO_US = frozenset({"Accept", "Accept-Encoding", "User-Agent", "Content-Type"})
 _MAX_FIELD_BYTES = 16 * 1024
+_LARGE_BYTES = 512 * 1024
 
 
 class SmsUpstreamObserver(Protocol):
@@ -129,7 +131,7 @@ class HttpUpstream:
         try:
             url = URL(f"{self._settings.base_url}{request.path}{query}", encoded=True)
             async with session.request(
-                request.method, url, headers=request.headers, data=request.body or None, allow_redirects=False
+                request.method, url, headers=request.headers, data=_body_of(request), allow_redirects=False
             ) as response:
                 body = await self._read_body(response)
                 if body is None:
@@ -179,6 +181,13 @@ class HttpUpstream:
         # The library asks again by itself after a GET on a connection that was closed meanwhile. A GET may send here.
         session._retry_connection = False
         return session
+
+
+def _body_of(request: HttpRequest) -> bytes | io.BytesIO | None:
+    """Written in pieces where it is large, so that the loop is not held by one write."""
+    if len(request.body) > _LARGE_BYTES:
+        return io.BytesIO(request.body)
+    return request.body or None
 
 
 def _result_of(status: int) -> str:

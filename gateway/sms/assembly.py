@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from filters.brand import Brand
 from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent_key import ConsentKeys
-from filters.sms.dialect import Composer, Dialect, InboundCodec
+from filters.sms.dialect import Composer, Dialect, InboundCodec, InboundMessage
 from filters.sms.dialects.plain import SEND, PlainDialect
 from filters.sms.dialects.plain_openapi import OPENAPI
 from filters.sms.dialects.registry import make_dialect
@@ -175,6 +175,26 @@ class SmsSide:
             routes.append(self._plain_route(name, self._upstreams[listener.plain_upstream]))
         return routes
 
+    def rules_of(self, upstream: str) -> tuple[TagRule, ...]:
+        """What requests to ``upstream`` are, where they do not say it themselves."""
+        return self._rules(upstream)
+
+    def make_taker(self, upstream: str) -> Callable[[InboundMessage], Awaitable[bool]]:
+        """For messages that people send, where they come over the link to ``upstream`` and not by a webhook: whether
+        whatever they say is durable."""
+        inbound = Inbound(
+            [],
+            book=self._keyword_book(),
+            recorder=self._means.recorder,
+            keys=self._means.keys,
+            seen=SeenMessages(self._means.notes, self._means.seal),
+            memory=BodyMemory(1),
+            find_peer=lambda _request, _head: "",
+            count=self._means.metrics.count_inbound_sms,
+        )
+        self._inbounds.append(inbound)
+        return partial(inbound.take, InboundRoute(upstream, PlainDialect(), ""))
+
     # -- parts ----------------------------------------------------------------------------------------------------
 
     def _brand(self, settings: BrandSettings) -> SmsBrand:
@@ -191,6 +211,9 @@ class SmsSide:
             for upstream in self._configuration.sms_upstreams:
                 profile = find_profile(make_dialect(str(upstream.dialect)).profile, code_length=upstream.code_length)
                 writers[upstream.name] = SuffixWriter(opt_out, profile, words.fit)
+            for smsc in self._configuration.smpp_upstreams:
+                profile = find_profile("smpp", code_length=smsc.code_length)
+                writers[smsc.name] = SuffixWriter(opt_out, profile, words.fit)
         return SmsBrand(settings.brand, settings.policy, writers)
 
     def _route(self, listener: str, settings: SmsUpstreamSettings) -> SmsRoute:

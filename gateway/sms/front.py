@@ -75,7 +75,7 @@ class SmsFront:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Never raises: whatever goes wrong is the dialect's own temporary fault."""
         self.in_hand += 1
-        dialect: Dialect = self.routes[0].dialect if self.routes else _PLAIN
+        dialect: Dialect = self.routes[-1].dialect if self.routes else _PLAIN  # the one without a prefix, if any
         try:
             try:
                 head = read_head(request)

@@ -111,7 +111,7 @@ class Inbound:
             return self._reject(400)
         is_taken = len(messages) <= MAX_MESSAGES
         for message in messages[:MAX_MESSAGES]:
-            is_taken = await self._take(route, message) and is_taken
+            is_taken = await self.take(route, message) and is_taken
         response = make_response(route.codec.write_inbound_answer(is_taken))
         if not is_taken and response.status < 400:
             response.set_status(503)  # whatever the codec thinks of it: only success may read as success
@@ -136,7 +136,7 @@ class Inbound:
         self._count("rejected")
         return web.Response(status=status, headers={"Server": "izinkapi", "Cache-Control": "no-store"})
 
-    async def _take(self, route: InboundRoute, message: InboundMessage) -> bool:
+    async def take(self, route: InboundRoute, message: InboundMessage) -> bool:
         """Whether the provider may forget the message."""
         reading = self._book.read(message.text, message.destination)
         if reading.meaning is not Meaning.REFUSAL:
