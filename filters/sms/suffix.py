@@ -89,6 +89,9 @@ _NOT_PLAIN = SuffixRefusal(SuffixProblem.NOT_PLAIN)
 _NOT_TEXT = SuffixRefusal(SuffixProblem.NOT_TEXT)
 
 
+_Known = dict[Alphabet, dict[Measure, Suffixed | SuffixRefusal]]
+
+
 class SuffixWriter:
     """Puts one brand's opt-out into texts that leave by one profile.
 
@@ -96,7 +99,7 @@ class SuffixWriter:
     texts of one campaign differ little in these, so that most of them need no search for a form.
     """
 
-    __slots__ = ("_attempts", "_code", "_known", "_placeholder", "_policy", "_profile", "_words")
+    __slots__ = ("_attempts", "_code", "_known", "_placeholder", "_policy", "_profile", "_standing", "_words")
 
     def __init__(
         self,
@@ -112,7 +115,8 @@ class SuffixWriter:
         self._placeholder = placeholder
         self._code = profile.code_length
         self._attempts = {alphabet: profile.find_attempts(alphabet) for alphabet in Alphabet}
-        self._known: dict[Alphabet, dict[Measure, Suffixed | SuffixRefusal]] = {choice: {} for choice in Alphabet}
+        self._known: _Known = {alphabet: {} for alphabet in Alphabet}
+        self._standing: _Known = {alphabet: {} for alphabet in Alphabet}
 
     def write(
         self, text: str, alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
@@ -123,9 +127,10 @@ class SuffixWriter:
         if self._placeholder and self._placeholder in text:
             return self._fill(text, alphabet)
         words = self._words
-        if words.route.ending in text or (words.identity and words.identity.ending in text):
+        is_standing = words.is_in(text)
+        if not is_standing and words.identity and words.identity.ending in text:
             return self._append(text, alphabet)
-        known = self._known[alphabet]
+        known = (self._standing if is_standing else self._known)[alphabet]
         measure: Measure
         if text.isascii() and not text.encode().translate(None, _ONE_UNIT):
             measure = len(text)
@@ -234,8 +239,9 @@ class SuffixWriter:
             filled = _fill_gaps(pieces, phrase)
             if 0 < profile.max_characters < len(filled):
                 continue
-            after = profile.count_segments(filled, alphabet)
-            if after is None or after > profile.max_segments:
+            filled_packed = self._pack(filled, alphabet)
+            after = filled_packed[1].count(self._code) if filled_packed else profile.max_segments + 1
+            if after > profile.max_segments:
                 continue
             if best is None or after < best.segments.after:
                 best = Suffixed(filled, attempt.encoding, Segments(before, after), phrase)
