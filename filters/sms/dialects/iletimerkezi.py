@@ -22,7 +22,7 @@ from filters.sms.dialects.in_report import (
     is_relayed,
     passed_on,
 )
-from filters.sms.dialects.spelled_numbers import SharedTexts, international_digits, read_number
+from filters.sms.dialects.spelled_numbers import SharedTexts, dialled_digits, read_number
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import (
     check_fields,
@@ -167,7 +167,7 @@ class IletiMerkeziDialect:
                 "message": [
                     {
                         "text": submission.texts[recipient.text],
-                        "receipents": {"number": [international_digits(recipient.number)]},
+                        "receipents": {"number": [dialled_digits(recipient.number)]},
                     }
                     for recipient in submission.recipients
                 ],

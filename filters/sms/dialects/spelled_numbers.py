@@ -33,10 +33,18 @@ def read_number_list(spelled: str, where: str) -> list[tuple[PhoneNumber | None,
 
 
 def national_digits(number: PhoneNumber | None) -> str:
-    """Ten digits for a Turkish number, the digits with country code for others."""
+    """Ten digits for a Turkish number, 00 and the country code before others."""
     if number is None:
         return INVALID
-    return number.e164[3:] if not number.is_abroad else number.e164[1:]
+    return f"00{number.e164[1:]}" if number.is_abroad else number.e164[3:]
+
+
+def dialled_digits(number: PhoneNumber | None) -> str:
+    """90 and ten digits for a Turkish number, 00 and the country code before others, which without the 00 a Turkish
+    provider may take for Turkish ones."""
+    if number is None:
+        return INVALID
+    return f"00{number.e164[1:]}" if number.is_abroad else number.e164[1:]
 
 
 def international_digits(number: PhoneNumber | None) -> str:

@@ -22,7 +22,7 @@ from filters.sms.dialects.in_report import (
     passed_on,
     refused_whole,
 )
-from filters.sms.dialects.spelled_numbers import SharedTexts, international_digits, read_number_list
+from filters.sms.dialects.spelled_numbers import SharedTexts, dialled_digits, read_number_list
 from filters.sms.dialects.strict_form import read_query, refuse_query, required_field, write_form
 from filters.sms.dialects.strict_json import (
     boolean_field,
@@ -176,7 +176,7 @@ class VerimorDialect:
         for recipient in submission.recipients:
             if not messages or messages[-1][0] != recipient.text:
                 messages.append((recipient.text, []))
-            messages[-1][1].append(international_digits(recipient.number))
+            messages[-1][1].append(dialled_digits(recipient.number))
         body["messages"] = [{"msg": submission.texts[text], "dest": ",".join(dest)} for text, dest in messages]
         return HttpRequest("POST", "/v2/send.json", "", (("content-type", "application/json"),), write_json(body))
 
