@@ -341,7 +341,7 @@ def count(text: str, encoding: str, profile: Profile) -> int:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(WRITERS, TEXTS, st.sampled_from(Alphabet))
 def test_an_opt_out_is_whole_and_last_and_adds_nothing_unseen(
     writer: SuffixWriter, text: str, alphabet: Alphabet
@@ -375,7 +375,7 @@ def test_an_opt_out_is_whole_and_last_and_adds_nothing_unseen(
             assert result.segments.after <= result.segments.before
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(WRITERS, TEXTS, st.sampled_from(Alphabet))
 def test_applying_twice_adds_nothing(writer: SuffixWriter, text: str, alphabet: Alphabet) -> None:
     """A text that went through once goes through again as it is."""
@@ -416,7 +416,7 @@ def test_texts_of_one_length_are_still_told_apart(alphabet: Alphabet, pairs: lis
     assert is_different
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(WRITERS, st.lists(TEXTS, max_size=6), st.sampled_from("aş€ğ😀3"), st.integers(1, 40), st.sampled_from(Alphabet))
 def test_what_was_written_before_does_not_matter(
     writer: SuffixWriter, texts: list[str], letter: str, count: int, alphabet: Alphabet
@@ -429,7 +429,7 @@ def test_what_was_written_before_does_not_matter(
         assert writer.write(text, alphabet) == fresh.write(text, alphabet)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(WRITERS, TEXTS, st.sampled_from(Alphabet), st.sampled_from("aş€😀"))
 def test_the_advised_cut_is_enough(writer: SuffixWriter, text: str, alphabet: Alphabet, more: str) -> None:
     """A sender that cuts as many characters off the end gets through, if its alphabet stays what it was."""
