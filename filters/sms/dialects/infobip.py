@@ -60,6 +60,16 @@ _MARK = "-izin-"
 """Stands in the ids of messages that were left out, behind the id of the whole request."""
 
 
+_V2_NAMES = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    429: "TOO_MANY_REQUESTS",
+    500: "GENERAL_ERROR",
+}
+
+
 class InfobipDialect:
     """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
 
@@ -69,7 +79,10 @@ class InfobipDialect:
     max_recipients = MAX_RECIPIENTS
 
     def recognise(self, request: HttpRequest) -> Call | None:
-        path, method = request.path, request.method
+        # Its Node client writes a slash before the question mark of the calls about bulks.
+        path, method = request.path.removesuffix("/"), request.method
+        if path != request.path and not path.startswith("/sms/1/bulks"):
+            path = request.path
         if method == "POST" and path in _SENDS:
             return Call(CallKind.SEND, _SENDS[path])
         if method == "GET" and path in _REPORTS:
@@ -173,6 +186,10 @@ class InfobipDialect:
                 "action": "Try again later." if status in (429, 500) else "Check the request.",
                 "violations": [{"property": detail.partition(":")[0], "violation": detail}] if status == 400 else [],
                 "resources": [],
+                # Where clients of v2 look.
+                "requestError": {
+                    "serviceException": {"messageId": _V2_NAMES[status], "text": detail or _DESCRIPTIONS[status]}
+                },
             },
         )
 

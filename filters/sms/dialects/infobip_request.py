@@ -81,6 +81,8 @@ V3: Shape = {
 }
 
 V2: Shape = {
+    # The provider's Node client leaves its own choice of path in the body.
+    "type": TEXT,
     "bulkId": TEXT,
     "messages": [
         {
@@ -142,6 +144,8 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
     messages = list_field(body, "messages")
     _refuse_too_many(messages)
     check_shape(body, V3 if is_v3 else V2)
+    if body.get("type") not in (None, "text"):
+        raise malformed("type: expected text")
     recipients: list[SmsRecipient] = []
     texts = SharedTexts()
     kinds: set[TextKind] = set()

@@ -139,7 +139,7 @@ class VatanSmsDialect:
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)
-        if not found or response.status >= 500 or response.status < 200:
+        if not found or response.status >= 500 or not (response.status < 300 or response.status >= 400):
             return all_unknown(len(kept))
         is_error = found.get("status") in ("error", "fail", "failed", False) or found.get("success") is False
         if response.status >= 300 or is_error:

@@ -142,6 +142,25 @@ def test_the_report_knows_a_dropped_message_by_the_id_of_the_answer() -> None:
         assert {row["error"]["id"] for row in report["results"]} == {4140}
 
 
+def test_what_the_node_client_adds_of_its_own_is_understood() -> None:
+    """It leaves ``type`` in the body, and a slash before the question mark."""
+    body = {"type": "text", "messages": [{"from": "O", "destinations": [{"to": "905321110001"}], "text": "Merhaba"}]}
+    headers = (("content-type", "application/json"),)
+    asked = HttpRequest("POST", "/sms/2/text/advanced", "", headers, json.dumps(body).encode())
+    call = CODEC.recognise(asked)
+    assert call is not None
+    assert json.loads(CODEC.write(CODEC.read(asked, call), [0], ["Merhaba RET"]).body)["messages"][0]["text"] == (
+        "Merhaba RET"
+    )
+    with pytest.raises(RequestRefusedError):
+        CODEC.read(asked._replace(body=asked.body.replace(b'"text",', b'"binary",', 1)), call)
+    cancel = CODEC.recognise(HttpRequest("PUT", "/sms/1/bulks/status/", "bulkId=1"))
+    assert cancel is not None
+    assert cancel.kind is CallKind.CANCEL
+    error = json.loads(CODEC.write_fault(Fault.TEXT_TOO_LONG, "text: too long").body)
+    assert error["requestError"]["serviceException"]["text"] == "text: too long"
+
+
 def test_calls_that_cannot_be_checked_are_refused() -> None:
     """Sends in other forms, and a later time for what is scheduled."""
     for method, path in (
