@@ -11,7 +11,7 @@ from filters.vocabulary import Channel, RecipientType, Status
 from tests.adapters.registry.conftest import PASSWORD, USERNAME, MakeAddress
 from tests.support.simulated_registry import SimulatedRegistry
 
-BRAND = RegistryBrand(600123, 600124)
+BRAND = RegistryBrand(600123, 600123)
 WEATHER = [
     {"kind": "cut", "rate": 0.05},
     {"kind": "cut-after", "rate": 0.05},
