@@ -27,16 +27,16 @@ SUBJECT = ConsentSubject("grenze@shop.example", Channel.EMAIL, RecipientType.IND
 async def test_ten_a_second_is_never_broken_and_nearly_reached(
     registry: SimulatedRegistry, make_address: MakeAddress
 ) -> None:
-    """Forty calls at once, of two accounts: no breach, no 429, and in under five seconds."""
+    """Thirty calls at once, logins of two accounts among them: no breach, no 429, and in a few seconds."""
     address = make_address()
     mine, partners = address.client(ACCOUNT), address.client(Credentials(PARTNER, PASSWORD))
     began_at = time.monotonic()
     answers = await asyncio.gather(
-        *(mine.brands(600123) for _ in range(20)), *(partners.partner_brands(900001) for _ in range(18))
+        *(mine.brands(600123) for _ in range(15)), *(partners.partner_brands(900001) for _ in range(13))
     )
     assert not any(isinstance(answer, Failure) for answer in answers)
     assert time.monotonic() - began_at < 6
-    assert registry.traffic()["total"] == 40
+    assert registry.traffic()["total"] == 30
     assert registry.breaches() == []
 
 
@@ -106,7 +106,7 @@ async def test_a_request_that_would_wait_too_long_comes_back_unsent(
 
 async def test_patience_ends_while_others_go_first() -> None:
     """The turn that was not waited for is not counted."""
-    gate = RateGate(limits=Limits(per_second=1, window_s=1.5))
+    gate = RateGate(limits=Limits(per_second=1, window_s=1.0))
     assert await gate.enter(Quota.NONE, Priority.ROUTINE, 1) is None
     assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 0.1), Limited)
     assert await gate.enter(Quota.NONE, Priority.ROUTINE, 5) is None
