@@ -1,11 +1,13 @@
-"""What codecs of providers that refuse at once have in common: texts and answers."""
+"""What codecs of providers that refuse at once have in common: texts, numbers and answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from filters.phone import PhoneError, PhoneNumber, parse_phone
 from filters.reason import Reason
 from filters.sms.dialect import Fault, RequestRefusedError
+from filters.sms.dialects.spelled_numbers import read_number
 from filters.sms.dialects.strict_json import parse_json
 from filters.sms.http import HttpResponse
 from filters.sms.message import SmsFate
@@ -22,6 +24,14 @@ def check_text(text: str, field: str, max_characters: int) -> str:
         # Where a reader ends the text here, what follows (the opt-out) would not be sent.
         raise RequestRefusedError(Fault.MALFORMED, f"{field}: holds a zero character")
     return text
+
+
+def find_number(spelled: str, field: str, index: int) -> PhoneNumber | None:
+    """The number, or None where it is not one; ``field[index]`` is named in the refusal where it may be several."""
+    try:
+        return parse_phone(spelled)
+    except PhoneError:
+        return read_number(spelled, f"{field}[{index}]")
 
 
 def find_object(response: HttpResponse) -> dict[str, Any] | None:

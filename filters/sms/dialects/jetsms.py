@@ -14,12 +14,11 @@ from typing import Any
 
 from filters.reason import Reason
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
-from filters.sms.dialects.answers import check_text, find_object
+from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.composed import compose_jetsms
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.shapes import CODE, CODES, SWITCH, TEXT, TEXTS, Shape, check_shape
-from filters.sms.dialects.spelled_numbers import read_number
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, list_field, malformed, read_json_object, write_json
 from filters.sms.dialects.turkish_time import find_time
@@ -98,23 +97,21 @@ class JetSmsDialect:
         if len(messages) > MAX_RECIPIENTS:
             raise RequestRefusedError(Fault.TOO_MANY_RECIPIENTS, f"smsmessages: expected at most {MAX_RECIPIENTS}")
         check_shape(body, SHAPE)
+        broadcast = body.get("broadcastmessage") or ""
         recipients: list[SmsRecipient] = []
         numbers: dict[str, int] = {}
         for index, message in enumerate(messages):
-            where = f"smsmessages[{index}]"
-            text = message.get("messagetext") or body.get("broadcastmessage") or ""
-            if text not in numbers:
-                numbers[check_text(text, f"{where}.messagetext", MAX_TEXT_CHARACTERS)] = len(numbers)
-            spelled = _spelled(message, where)
-            reference = message.get("messageid")
-            recipients.append(
-                SmsRecipient(
-                    read_number(spelled, f"{where}.recipient"),
-                    spelled,
-                    numbers[text],
-                    "" if reference is None else str(reference),
-                )
-            )
+            text = message.get("messagetext") or broadcast
+            shared = numbers.get(text)
+            if shared is None:
+                check_text(text, f"smsmessages[{index}].messagetext", MAX_TEXT_CHARACTERS)
+                shared = numbers[text] = len(numbers)
+            one, other, reference = message.get("recipient"), message.get("receipent"), message.get("messageid")
+            if (one is None) is (other is None):
+                raise malformed(f"smsmessages[{index}].recipient: expected once")
+            spelled = str(other if one is None else one)
+            number = find_number(spelled, "smsmessages", index)
+            recipients.append(SmsRecipient(number, spelled, shared, "" if reference is None else str(reference)))
         is_on = body.get("iysfilter") not in _OFF
         return Submission(
             dialect=self.name,
@@ -220,13 +217,6 @@ class JetSmsDialect:
             for entry in entries
         ]
         return json_response(200, {**found, "MessageReportArray": [*found.get("MessageReportArray", []), *rows]})
-
-
-def _spelled(message: Mapping[str, Any], where: str) -> str:
-    found = [message[name] for name in ("recipient", "receipent") if message.get(name) is not None]
-    if len(found) != 1:
-        raise malformed(f"{where}.recipient: expected once")
-    return str(found[0])
 
 
 def _kind(messages: Sequence[Mapping[str, Any]]) -> TextKind:

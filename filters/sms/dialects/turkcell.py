@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
-from filters.sms.dialects.answers import check_text, find_object
+from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_relayed, all_unknown, is_relayed, passed_on, refused_whole
 from filters.sms.dialects.left_out import add_left_out
 from filters.sms.dialects.shapes import BOOLEAN, CODES, TEXT, Shape, check_shape
-from filters.sms.dialects.spelled_numbers import read_number
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, list_field, read_json_object, text_field, write_json
 from filters.sms.http import HttpRequest, HttpResponse
@@ -85,7 +84,7 @@ class TurkcellDialect:
             dialect=self.name,
             operation=call.operation,
             recipients=[
-                SmsRecipient(read_number(str(receiver), f"receivers[{index}]"), str(receiver), 0)
+                SmsRecipient(find_number(str(receiver), "receivers", index), str(receiver), 0)
                 for index, receiver in enumerate(receivers)
             ],
             texts=[text],

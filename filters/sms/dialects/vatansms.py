@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
-from filters.sms.dialects.answers import check_text, find_object
+from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.composed import compose_vatansms
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_relayed, all_unknown, is_relayed, passed_on, refused_whole
 from filters.sms.dialects.left_out import add_left_out
 from filters.sms.dialects.shapes import CODE, CODES, TEXT, Shape, check_shape
-from filters.sms.dialects.spelled_numbers import SharedTexts, read_number
+from filters.sms.dialects.spelled_numbers import SharedTexts
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, list_field, malformed, read_json_object, write_json
 from filters.sms.dialects.turkish_time import find_time
@@ -95,12 +95,12 @@ class VatanSmsDialect:
         texts = SharedTexts()
         recipients: list[SmsRecipient] = []
         for index, phone in enumerate(phones):
-            where = f"phones[{index}]"
-            spelled = phone.get("phone") if is_each else phone
-            if spelled is None:
-                raise malformed(f"{where}.phone: expected, but absent")
-            text = texts.number((phone if is_each else body).get("message") or "", f"{where}.message")
-            recipients.append(SmsRecipient(read_number(str(spelled), where), str(spelled), text))
+            found = phone.get("phone") if is_each else phone
+            if found is None:
+                raise malformed(f"phones[{index}].phone: expected, but absent")
+            spelled = str(found)
+            text = texts.number((phone if is_each else body).get("message") or "", "message")
+            recipients.append(SmsRecipient(find_number(spelled, "phones", index), spelled, text))
         for content in texts.all:
             check_text(content, "message", MAX_TEXT_CHARACTERS)
         return Submission(
