@@ -98,7 +98,7 @@ def print_entries(
     ``values`` are the packed consents that were read, None for all where the index was not; ``settled`` indexes
     ``settlements``; ``sent_sha256`` has hex digits, or b"" where nothing was sent.
     """
-    forms: dict[tuple[bytes | None, int], tuple[bytes, tuple[int, ...]]] = {}
+    forms: dict[tuple[bytes | None, int], _Form] = {}
     entries: list[bytes] = []
     append = entries.append
     number_of = int.from_bytes
@@ -108,8 +108,9 @@ def print_entries(
         kind = value[0::ENTRY_BYTES] + value[1::ENTRY_BYTES] if value else None
         form = forms.get((kind, number))
         if form is None:
-            form = _make_form(channel, declared, value, values is not None, settlements[number])
-            forms[kind, number] = form
+            form = forms[kind, number] = _find_form(
+                channel, declared, kind, value, values is not None, settlements[number]
+            )
         text, places = form
         if not places or value is None:
             append(text % (key.hex().encode(), sha))
@@ -122,9 +123,33 @@ def print_entries(
     return orjson.Fragment(b"[" + b",".join(entries) + b"]")
 
 
+_Form = tuple[bytes, tuple[int, ...]]
+
+# Most requests have one recipient: their forms are kept from request to request.
+_KNOWN_FORMS: dict[tuple[object, ...], _Form] = {}
+_MOST_FORMS = 2000
+
+
+def _find_form(
+    channel: Channel,
+    declared: RecipientType | None,
+    kind: bytes | None,
+    value: bytes | None,
+    was_read: bool,
+    settlement: Settlement,
+) -> _Form:
+    name = (channel, declared, kind, was_read, settlement)
+    form = _KNOWN_FORMS.get(name)
+    if form is None:
+        if len(_KNOWN_FORMS) >= _MOST_FORMS:
+            _KNOWN_FORMS.clear()
+        form = _KNOWN_FORMS[name] = _make_form(channel, declared, value, was_read, settlement)
+    return form
+
+
 def _make_form(
     channel: Channel, declared: RecipientType | None, value: bytes | None, was_read: bool, settlement: Settlement
-) -> tuple[bytes, tuple[int, ...]]:
+) -> _Form:
     """The entry with places for key, dates and digest, and where in the packed value the dates are."""
     row, reason, verdict, outcome, reply = settlement
     entry = recipient_entry(_KEY_MARK, channel, declared, None, row, reason, verdict, outcome, _SHA_MARK)

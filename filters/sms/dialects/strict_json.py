@@ -37,7 +37,7 @@ def parse_json(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise malformed("the body: expected UTF-8") from None
     try:
-        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_integer)
+        found = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise malformed("the body: expected JSON") from None
     if "\\ud" in text or "\\uD" in text:
@@ -177,3 +177,7 @@ def _refuse_half_surrogates(value: Any) -> None:
     elif isinstance(value, list):
         for inner in value:
             _refuse_half_surrogates(inner)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_integer)
+"""Made once: ``json.loads`` would make one for each body."""

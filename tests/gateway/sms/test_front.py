@@ -168,8 +168,9 @@ class Place:
         fields = ({"Content-Type": "application/json"} if raw is not None else {}) | {
             name.replace("_", "-"): headers[name] for name in headers
         }
+        url = URL(self.url + path, encoded=True)
         async with self.session.request(
-            method, self.url + path, data=raw and io.BytesIO(raw), headers=fields
+            method, url, data=raw and io.BytesIO(raw), headers=fields
         ) as response:
             return Reply(response.status, await response.read(), dict(response.headers))
 
