@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,7 @@ import uvloop
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
+from adapters.smpp import LinkEvent, SmscLife, SmscSender, SmscSettings, SmscUpstream
 from adapters.sms.settings import HttpUpstreamSettings
 from adapters.sms.upstream import HttpUpstream
 from adapters.smtp.pool import SmtpUpstream
@@ -42,6 +44,7 @@ from filters.mime.footer import Footer, Language, find_texts, make_footer
 from filters.mime.limits import DEFAULT_LIMITS
 from filters.mime.plan import RewriteSettings
 from filters.refusal_report import ReportSeal
+from filters.smpp.client_session import ClientLimits
 from filters.sms.note_seal import NoteSeal
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, RecipientType
@@ -58,8 +61,9 @@ from gateway.configuration.settings import (
     SmtpListenerSettings,
     SmtpUpstreamSettings,
 )
+from gateway.configuration.smpp_settings import SmppUpstreamSettings
 from gateway.configuration.values import Endpoint
-from gateway.doors import HttpDoor, IntakeDoor, MailDoor
+from gateway.doors import HttpDoor, IntakeDoor, MailDoor, SmppDoor
 from gateway.drop_reports import DropReports
 from gateway.holidays import load_holidays
 from gateway.housekeeping import Housekeeping, default_housekeeping_command, step_back
@@ -77,6 +81,7 @@ from gateway.pipeline import MailPipeline
 from gateway.refusals import RefusalReports, Refusals
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
+from gateway.smpp.assembly import SmppSide
 from gateway.sms.assembly import SmsMeans, SmsSide
 from gateway.sms.observer import SmsObserver
 from gateway.smtp.listener import MailListener
@@ -357,14 +362,35 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             instance=instance,
         ),
     )
+    smpp = SmppSide(configuration, sms, clients)
+    smscs = {
+        settings.name: SmscUpstream(
+            _smsc_settings(settings),
+            deliver=smpp.deliveries[settings.name].take,
+            count=partial(_log_link_event, settings.name),
+        )
+        for settings in configuration.smpp_upstreams
+    }
     evidence.count_expected = lambda: pipeline.in_hand + sms.pipeline.in_hand
+    for each in configuration.smpp_listeners:
+        tls = _server_tls(
+            Certificate(each.certificate_file, each.private_key_file)
+            if each.certificate_file is not None and each.private_key_file is not None
+            else None
+        )
+        smpp_listener = smpp.make_listener(each, SmscSender(smscs[each.upstream]), tls)
+        doors.append(SmppDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
     doors += _http_doors(order, sms, recorder, tokens, keys, observer)
     doors += _intake_doors(order, recorder, tokens, keys, observer)
     return Worker(
         evidence=evidence,
         store=store,
         store_kind=str(configuration.store.url.kind),
-        upstreams=[*(UpstreamInUse(upstream) for upstream in upstreams.values()), *providers.values()],
+        upstreams=[
+            *(UpstreamInUse(upstream) for upstream in upstreams.values()),
+            *providers.values(),
+            *map(SmscLife, smscs.values()),
+        ],
         doors=doors,
         policies={code: route.policy for code, route in brands.items() if route.brand.is_active},
         buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets) + sms.buffered_bytes,
@@ -411,6 +437,32 @@ def _observe_mail(
         reports.message_answered(mail, answer)
 
     return observe
+
+
+def _smsc_settings(settings: SmppUpstreamSettings) -> SmscSettings:
+    return SmscSettings(
+        name=settings.name,
+        addresses=tuple((endpoint.host, endpoint.port) for endpoint in settings.addresses),
+        system_id=settings.system_id,
+        password=settings.password.reveal_text() if settings.password is not None else "",
+        system_type=settings.system_type,
+        tls=settings.tls,
+        verify=settings.verify,
+        ca_file=str(settings.ca_file) if settings.ca_file is not None else None,
+        tls_name=settings.server_name,
+        allow_cleartext=settings.allows_clear_text,
+        links=settings.links,
+        limits=ClientLimits(
+            window=settings.window, answer_s=settings.answer_timeout_s, quiet_s=settings.enquire_after_s
+        ),
+        max_waiting=settings.queue,
+        waiting_s=settings.queue_timeout_s,
+        connect_s=settings.connect_timeout_s,
+    )
+
+
+def _log_link_event(upstream: str, event: LinkEvent) -> None:
+    log.info("smsc.link", upstream=upstream, event_kind=str(event))
 
 
 def _http_doors(
@@ -704,6 +756,7 @@ class GatewayPlan:
             for kind, listeners in (
                 ("smtp", configuration.smtp_listeners),
                 ("http", configuration.http_listeners),
+                ("smpp", configuration.smpp_listeners),
                 ("opt_out_mail", configuration.opt_out_mail_listeners),
             )
             for listener in listeners

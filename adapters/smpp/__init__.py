@@ -7,8 +7,9 @@ windows to messages and answers each message exactly once. ``sender`` puts it in
 
 from __future__ import annotations
 
+from adapters.smpp.life import SmscLife
 from adapters.smpp.sender import SmscSender
 from adapters.smpp.settings import SmscSettings, SmscSettingsError
 from adapters.smpp.upstream import LinkEvent, SmscStatus, SmscUpstream
 
-__all__ = ["LinkEvent", "SmscSender", "SmscSettings", "SmscSettingsError", "SmscStatus", "SmscUpstream"]
+__all__ = ["LinkEvent", "SmscLife", "SmscSender", "SmscSettings", "SmscSettingsError", "SmscStatus", "SmscUpstream"]

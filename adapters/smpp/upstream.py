@@ -109,6 +109,7 @@ class SmscUpstream:
         self._throttled_until = 0.0
         self._is_leaving = False
         self._idle = asyncio.Event()
+        self.first_bind = asyncio.Event()
         self._turn = 0
         self.bind_status = 0
 
@@ -233,6 +234,7 @@ class SmscUpstream:
         elif kind is Bound:
             self._links.append(link)
             self.bind_status = 0
+            self.first_bind.set()
             self._count(LinkEvent.BOUND)
             self._pump()
         elif kind is LinkEnded:

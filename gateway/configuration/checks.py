@@ -48,6 +48,13 @@ class FileChecks:
             for n, certificate in enumerate(certificates):
                 if certificate is not None:
                     self._check_certificate(("listeners", group, n), certificate)
+        for n, listener in enumerate(configuration.smpp_listeners):
+            if listener.certificate_file is not None and listener.private_key_file is not None:
+                files = Certificate(listener.certificate_file, listener.private_key_file)
+                self._check_certificate(("listeners", "smpp", n), files)
+        for n, smsc in enumerate(configuration.smpp_upstreams):
+            if smsc.ca_file is not None:
+                self._read_certificates(("upstreams", "smpp", n, "ca_file"), smsc.ca_file)
         for n, upstream in enumerate(configuration.smtp_upstreams):
             if upstream.ca_file is not None:
                 self._read_certificates(("upstreams", "smtp", n, "ca_file"), upstream.ca_file)

@@ -18,6 +18,7 @@ MOST_SECRET_BYTES = 64 * 1024
 """A file larger than this is not a secret but a mistake."""
 
 
+_MAX_SMPP_PASSWORD = 8
 _PATH_END = re.compile(rb"[A-Za-z0-9_-]{16,128}")
 
 
@@ -58,6 +59,8 @@ class SecretSources:
             self._check_path_end(n, provider.inbound_secret, provider.inbound_secret_file)
         for n, client in enumerate(document.clients):
             self._check_report_secret(n, client.report_secret, client.report_secret_file)
+        for n, smsc in enumerate(document.upstreams.smpp):
+            self._check_smpp_password(n, smsc.password, smsc.password_file)
         secrets = document.secrets
         for name, variable, file in (
             ("index_secret", secrets.index_secret, secrets.index_secret_file),
@@ -70,6 +73,15 @@ class SecretSources:
             elif file is not None and not (self._folder / file).is_file():
                 # Creating it there would hide a wrong path, and links already sent would stop working.
                 self.findings.append(_unreadable(("secrets", f"{name}_file"), file, "there is no such file"))
+
+    def _check_smpp_password(self, number: int, variable: str | None, file: PurePosixPath | None) -> None:
+        """The field in the bind has eight octets and ends with NUL (SMPP 3.4, 4.1.1)."""
+        reference = SecretReference(("upstreams", "smpp", number, "password"), variable, file)
+        secret = self.values.get(reference.path)
+        if secret is not None and (len(secret.reveal()) > _MAX_SMPP_PASSWORD or 0 in secret.reveal()):
+            self.findings.append(
+                Finding(reference.place, f"a password of at most {_MAX_SMPP_PASSWORD} characters", "a longer one")
+            )
 
     def _read_password_hash(self, number: int, value: str | None, file: PurePosixPath | None) -> None:
         path = ("clients", number, "password_hash")
@@ -168,6 +180,8 @@ def _find_references(document: Document) -> Iterator[SecretReference]:
     yield SecretReference(("store", "password"), document.store.password, document.store.password_file)
     for n, upstream in enumerate(document.upstreams.smtp):
         yield SecretReference(("upstreams", "smtp", n, "password"), upstream.password, upstream.password_file)
+    for n, smsc in enumerate(document.upstreams.smpp):
+        yield SecretReference(("upstreams", "smpp", n, "password"), smsc.password, smsc.password_file)
     for n, client in enumerate(document.clients):
         yield SecretReference(("clients", n, "report_secret"), client.report_secret, client.report_secret_file)
     for n, provider in enumerate(document.upstreams.sms):

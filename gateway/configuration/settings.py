@@ -23,6 +23,7 @@ from gateway.configuration.sections.rules import (
     PartlyRefused,
 )
 from gateway.configuration.sections.upstreams import MailProtocol, SmsDialect, TlsMode
+from gateway.configuration.smpp_settings import SmppListenerSettings, SmppUpstreamSettings
 from gateway.configuration.store_url import StoreUrl
 from gateway.configuration.values import Endpoint, Network, Secret
 
@@ -328,8 +329,10 @@ class Configuration:
     sms_rules: tuple[SmsRuleSettings, ...]
     smtp_upstreams: tuple[SmtpUpstreamSettings, ...]
     sms_upstreams: tuple[SmsUpstreamSettings, ...]
+    smpp_upstreams: tuple[SmppUpstreamSettings, ...]
     smtp_listeners: tuple[SmtpListenerSettings, ...]
     http_listeners: tuple[HttpListenerSettings, ...]
+    smpp_listeners: tuple[SmppListenerSettings, ...]
     opt_out_mail_listeners: tuple[OptOutMailListenerSettings, ...]
     admin: Endpoint
     registry: RegistrySettings | None

@@ -43,6 +43,7 @@ from gateway.configuration.settings import (
     StoreSettings,
     TagSettings,
 )
+from gateway.configuration.settle_smpp import settle_smpp_listener, settle_smpp_upstream
 from gateway.configuration.values import Duration, Secret
 
 SHIPPED_HOLIDAYS = Path(__file__).resolve().parents[2] / "config" / "holidays-tr.toml"
@@ -88,6 +89,13 @@ class _Settling:
             smtp_upstreams=tuple(self._upstream(n, upstream) for n, upstream in enumerate(document.upstreams.smtp)),
             sms_rules=tuple(_sms_rule(rule) for rule in document.sms_rules),
             sms_upstreams=tuple(self._provider(n, upstream) for n, upstream in enumerate(document.upstreams.sms)),
+            smpp_upstreams=tuple(
+                settle_smpp_upstream(
+                    upstream, self._secrets.get(("upstreams", "smpp", n, "password")), self._resolve_optional
+                )
+                for n, upstream in enumerate(document.upstreams.smpp)
+            ),
+            smpp_listeners=tuple(settle_smpp_listener(listener, self._resolve_optional) for listener in listeners.smpp),
             smtp_listeners=tuple(self._smtp_listener(listener) for listener in listeners.smtp),
             http_listeners=tuple(
                 HttpListenerSettings(

@@ -1,4 +1,4 @@
-"""Runs the SMS pipeline for messages that came over SMPP: one task each, kept until it has answered."""
+"""Runs the SMS pipeline, and the taking of refusals, for SMPP: one task each, kept until it has answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from filters.client import Client
 from filters.smpp.carrier import pack_fault
 from filters.smpp.numbers import CommandStatus
-from filters.sms.dialect import Call
+from filters.sms.dialect import Call, InboundMessage
 from filters.sms.http import HttpRequest, HttpResponse
 from gateway.sms.in_hand import SmsInHand
 from gateway.sms.route import SmsRoute
@@ -38,6 +38,27 @@ class Pipeline(Protocol):
         client: Client,
         is_gone: Callable[[], bool] = ...,
     ) -> Awaitable[_Answered]: ...
+
+
+class InboundTasks:
+    """``gateway.smpp.ports.InboundHandler`` over what takes messages of persons: one task each."""
+
+    def __init__(self, take: Callable[[InboundMessage], Awaitable[bool]]) -> None:
+        self._take = take
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def handle(self, message: InboundMessage, upstream: str, done: Callable[[bool], None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(message, upstream, done), name="smpp-inbound")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, message: InboundMessage, upstream: str, done: Callable[[bool], None]) -> None:
+        try:
+            is_durable = await self._take(message)
+        except Exception as fault:
+            log.error("smpp.inbound_failed", upstream=upstream, fault=type(fault).__name__, exc_info=fault)
+            is_durable = False
+        done(is_durable)
 
 
 class PipelineHandler:

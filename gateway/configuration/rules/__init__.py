@@ -29,6 +29,7 @@ from gateway.configuration.rules.senders import (
     clients_reports_are_signed,
     tag_fields_are_told_apart,
 )
+from gateway.configuration.rules.smpp import smpp_listeners_have_what_they_need, smpp_upstreams_can_be_bound_to
 from gateway.configuration.rules.sms import (
     brands_can_word_their_opt_out,
     confirmations_have_a_way_out,
@@ -72,6 +73,8 @@ RULES: tuple[Rule, ...] = (
     plain_requests_have_a_way_out,
     confirmations_have_a_way_out,
     sms_rules_say_something,
+    smpp_upstreams_can_be_bound_to,
+    smpp_listeners_have_what_they_need,
     brands_can_word_their_opt_out,
 )
 

@@ -18,7 +18,9 @@ def something_is_there(document: Document) -> Iterator[Finding]:
         yield Finding(("brands",), "at least one brand", "none", "[[brands]]")
     if not document.clients:
         yield Finding(("clients",), "at least one client", "none", "[[clients]]")
-    if not (document.listeners.smtp or document.listeners.http or document.listeners.opt_out_mail):
+    if not (
+        document.listeners.smtp or document.listeners.http or document.listeners.smpp or document.listeners.opt_out_mail
+    ):
         yield Finding(("listeners",), "at least one listener", "none", "[[listeners.smtp]]")
 
 
@@ -34,6 +36,7 @@ def names_are_unique(document: Document) -> Iterator[Finding]:
     yield from find_repeated(
         [(("upstreams", "smtp", n, "name"), upstream.name) for n, upstream in enumerate(document.upstreams.smtp)]
         + [(("upstreams", "sms", n, "name"), upstream.name) for n, upstream in enumerate(document.upstreams.sms)]
+        + [(("upstreams", "smpp", n, "name"), upstream.name) for n, upstream in enumerate(document.upstreams.smpp)]
     )
     yield from find_repeated(
         (("listeners", "smtp", n, "name"), listener.effective_name)

@@ -8,17 +8,21 @@ from gateway.configuration.document import Document
 from gateway.configuration.problems import Path, render_path
 from gateway.configuration.section import Section
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
+from gateway.configuration.sections.smpp_listeners import SmppListenerSection
 from gateway.configuration.sections.upstreams import SmtpUpstreamSection
 from gateway.configuration.validate import Finding
 from gateway.configuration.values import Endpoint
+
+_ListenerSection = SmtpListenerSection | HttpListenerSection | SmppListenerSection | OptOutMailListenerSection
 
 
 def listener_addresses(document: Document) -> Iterator[tuple[Path, Endpoint]]:
     """Every address we listen on, in the order of the sections."""
     listeners = document.listeners
-    groups: tuple[tuple[str, Sequence[SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection]], ...] = (
+    groups: tuple[tuple[str, Sequence[_ListenerSection]], ...] = (
         ("smtp", listeners.smtp),
         ("http", listeners.http),
+        ("smpp", listeners.smpp),
         ("opt_out_mail", listeners.opt_out_mail),
     )
     for name, group in groups:

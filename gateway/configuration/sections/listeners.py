@@ -16,6 +16,7 @@ from gateway.configuration.section import (
     tables,
 )
 from gateway.configuration.sections.clients import Class
+from gateway.configuration.sections.smpp_listeners import SmppListenerSection
 from gateway.configuration.sections.upstreams import MailProtocol, TlsMode
 from gateway.configuration.values import Duration, Endpoint, Network, Size
 
@@ -146,4 +147,5 @@ class ListenersSection(Section):
 
     smtp: tuple[SmtpListenerSection, ...] = tables()
     http: tuple[HttpListenerSection, ...] = tables()
+    smpp: tuple[SmppListenerSection, ...] = tables()
     opt_out_mail: tuple[OptOutMailListenerSection, ...] = tables()

@@ -17,6 +17,7 @@ from gateway.configuration.section import (
     setting,
     tables,
 )
+from gateway.configuration.sections.smpp_upstreams import SmppUpstreamSection
 from gateway.configuration.values import Duration, Endpoint, Network, Size
 
 
@@ -219,3 +220,4 @@ class UpstreamsSection(Section):
 
     smtp: tuple[SmtpUpstreamSection, ...] = tables()
     sms: tuple[SmsUpstreamSection, ...] = tables()
+    smpp: tuple[SmppUpstreamSection, ...] = tables()
