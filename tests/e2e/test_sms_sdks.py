@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 from infobip_api_client import ApiClient, Configuration
 from infobip_api_client.api.sms_api import SmsApi
 from infobip_api_client.exceptions import ApiException
@@ -40,6 +41,12 @@ from tests.support.gateway_process import GatewayProcess, free_ports
 from tests.support.http_thread import HttpThread
 
 _PEOPLE = 100
+SECRETS = {
+    "twilio-path": "gizli-yolun-sonu-twilio-123456",
+    "twilio-key": twilio.TOKEN,
+    "vonage-path": "gizli-yolun-sonu-vonage-123456",
+    "vonage-key": vonage.SIGNATURE_SECRET,
+}
 OVER_LONG = "Bahar indirimi " * 120
 
 
@@ -52,6 +59,7 @@ class Providers:
     twilio: twilio.TwilioSimulator
     vonage: vonage.VonageSimulator
     infobip: infobip.InfobipSimulator
+    urls: list[str]
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def consenting(self) -> str:
@@ -64,6 +72,15 @@ class Providers:
         """Number and text of what the provider took for any of ``numbers``."""
         found = [(message.number.lstrip("+"), message.text) for message in simulator.sent]
         return [(number, text) for number, text in found if number in numbers]
+
+    def tell_incoming(self, url: str, provider: str, sender: str, text: str = "RET ORNEK") -> list[int]:
+        """The simulator at ``url`` tells the gateway of an SMS; the statuses it was answered with."""
+        secret = SECRETS[f"{provider}-path"]
+        told = {"sender": sender, "destination": "3338", "text": text}
+        requests.post(f"{url}/_sim/incoming", json=told, timeout=10).raise_for_status()
+        target = {"url": f"http://127.0.0.1:{self.port}/sms/inbound/{secret}"}
+        answer = requests.post(f"{url}/_sim/push", json=target, timeout=10)
+        return [int(status) for status in answer.json()]
 
     def create(self, to: str, body: str = "Bahar indirimi", token: str = twilio.TOKEN, **more: Any) -> MessageInstance:
         client = Client(twilio.ACCOUNT, token)
@@ -122,13 +139,25 @@ def providers(
     simulators = (twilio.TwilioSimulator(1), vonage.VonageSimulator(1), infobip.InfobipSimulator(1))
     servers = [HttpThread(simulator.app()) for simulator in simulators]
     port, tls_port = free_ports(2)
-    certificate, key = write_certificate(tmp_path_factory.mktemp("tls"))
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = write_certificate(folder)
+    files = {}
+    for name, secret in SECRETS.items():
+        files[name] = folder / f"{name}.txt"
+        files[name].write_text(f"{secret}\n", encoding="utf-8")
+        files[name].chmod(0o600)
+
+    def incoming(provider: str) -> dict[str, str]:
+        return {
+            "inbound_secret_file": str(files[f"{provider}-path"]),
+            "inbound_signing_secret_file": str(files[f"{provider}-key"]),
+        }
 
     def change(settings: dict[str, Any]) -> None:
         settings["brands"][0]["sms_opt_out"] = {"keyword": "RET ORNEK", "number": "3338"}
         settings["upstreams"]["sms"] = [
-            {"name": "twilio", "dialect": "twilio", "base_url": servers[0].url},
-            {"name": "vonage-sms", "dialect": "vonage_sms", "base_url": servers[1].url},
+            {"name": "twilio", "dialect": "twilio", "base_url": servers[0].url, **incoming("twilio")},
+            {"name": "vonage-sms", "dialect": "vonage_sms", "base_url": servers[1].url, **incoming("vonage")},
             {"name": "vonage-messages", "dialect": "vonage_messages", "base_url": servers[1].url},
             {"name": "infobip", "dialect": "infobip", "base_url": servers[2].url},
         ]
@@ -148,7 +177,7 @@ def providers(
     # The library's HTTP library reads here whom it may trust.
     before = os.environ.get("REQUESTS_CA_BUNDLE")
     os.environ["REQUESTS_CA_BUNDLE"] = str(certificate)
-    yield Providers(port, tls_port, *simulators)
+    yield Providers(port, tls_port, *simulators, [server.url for server in servers])
     if before is None:
         del os.environ["REQUESTS_CA_BUNDLE"]
     else:
@@ -268,3 +297,25 @@ def test_infobip_hears_over_long_texts_and_wrong_credentials_in_its_own_way(prov
         providers.send_bulk(to, key="wrong")
     assert (over_long.value.status, wrong.value.status) == (400, 401)
     assert providers.taken(providers.infobip, to) == []
+
+
+def test_a_refusal_by_sms_counts_for_the_next_message(providers: Providers) -> None:
+    """Twilio and Vonage tell of it with their signatures; from then on nobody reaches that person."""
+    for provider, url in (("twilio", providers.urls[0]), ("vonage", providers.urls[1])):
+        to = providers.consenting()
+        providers.create(to)
+        assert providers.tell_incoming(url, provider, f"+{to}" if provider == "twilio" else to) == [200]
+        with pytest.raises(TwilioRestException) as refusal:
+            providers.create(to)
+        assert refusal.value.code == 21610
+        assert len(providers.taken(providers.twilio, to)) == 1
+
+
+def test_a_forged_refusal_counts_for_nothing(providers: Providers) -> None:
+    """The path is right and the signature is not: whoever knows the address only cannot speak for people."""
+    to = providers.consenting()
+    form = {"MessageSid": "SM1", "From": f"+{to}", "To": "3338", "Body": "RET ORNEK"}
+    url = f"http://127.0.0.1:{providers.port}/sms/inbound/{SECRETS['twilio-path']}"
+    answer = requests.post(url, data=form, headers={"X-Twilio-Signature": "AAAA"}, timeout=10)
+    assert answer.status_code == 403
+    assert providers.create(to).sid
