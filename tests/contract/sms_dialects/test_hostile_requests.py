@@ -78,7 +78,7 @@ edits = st.lists(
 )
 
 # One case is one fixture for all examples; codecs keep no state between requests.
-many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def changed(text: str, changes: list[tuple[str, float, int, str]]) -> str:

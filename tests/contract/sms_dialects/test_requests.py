@@ -14,7 +14,7 @@ PREFIXES = ("", "0", "90", "+90", "0090")
 LETTERS = "abc ÇĞİÖŞÜ çğıöşü <&>\"'=+%;{}[] 🙂"
 
 # One case is one fixture for all examples; codecs keep no state between requests.
-many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 texts = st.text(LETTERS, min_size=1, max_size=40).map(lambda text: f"Merhaba{text}son")
 numbers = st.lists(
