@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import os
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from rich.text import Text
 from gateway.configuration import Configuration, ConfigurationError
 from gateway.configuration.load import load_configuration
 from gateway.configuration.sections.upstreams import SmsDialect, TlsMode
-from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
+from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME, PASSWORD_VARIABLE
 
 _START_S = 20.0
 _END_S = 20.0
@@ -67,6 +68,8 @@ class Part(NamedTuple):
     address: str
     command: list[str]
     note: str = ""
+    secret: str = ""
+    """Handed over in the environment: the list of processes, where commands stand, is read by everybody."""
 
 
 class Account(NamedTuple):
@@ -105,6 +108,8 @@ def sandbox(
     try:
         if config is None:
             account = Account(DEFAULT_USERNAME, DEFAULT_PASSWORD, ())
+            (directory / "registry-password").write_text(DEFAULT_PASSWORD + "\n", encoding="utf-8")
+            (directory / "registry-password").chmod(0o600)
             parts = _default_parts(directory, account, _settle(registry), _settle(relay), providers)
         else:
             configuration = load_configuration(config)
@@ -131,9 +136,7 @@ def _run(console: Console, directory: Path, parts: list[Part], account: Account,
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     with ExitStack() as stack:
-        running = [
-            (part, stack.enter_context(_running(part.command, directory / f"{part.title}.log"))) for part in parts
-        ]
+        running = [(part, stack.enter_context(_running(part, directory / f"{part.title}.log"))) for part in parts]
         for part, process in running:
             if not _answers(part.address, process, lambda: is_told):
                 if is_told:
@@ -205,15 +208,12 @@ def _account_of(configuration: Configuration) -> Account:
 def _registry(directory: Path, address: str, account: Account) -> Part:
     command = [sys.executable, "-m", "loadtest.registry", "serve", "--listen", address]
     command += ["--store", str(directory / "registry.sqlite"), "--username", account.username]
-    password = directory / "registry-password"
-    password.write_text(account.password + "\n", encoding="utf-8")
-    password.chmod(0o600)
-    command += ["--password-file", str(password)]  # not in the list of processes, where everybody reads it
     if _HOLIDAYS.exists():
         command += ["--holidays", str(_HOLIDAYS)]
     for brand in account.brands:
         command += ["--brand", brand]
-    return Part("registry", address, command, f"page http://{address}/, control http://{address}/_sim/state")
+    note = f"page http://{address}/, control http://{address}/_sim/state"
+    return Part("registry", address, command, note, account.password)
 
 
 def _relay(directory: Path, title: str, address: str) -> Part:
@@ -268,10 +268,16 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """``command`` until the block ends, in a group of its own, so that Ctrl-C ends it through us and in order."""
+def _running(part: Part, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``part`` until the block ends, in a group of its own, so that Ctrl-C ends it through us and in order."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)  # noqa: S603 - ours
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            part.command,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ | ({PASSWORD_VARIABLE: part.secret} if part.secret else {}),
+        )
         try:
             yield process
         finally:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import ssl
 from pathlib import Path
 
 import uvloop
 
-from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME, make_world
+from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME, PASSWORD_VARIABLE, make_world
 from loadtest.registry.registry import Registry
 from loadtest.registry.rules.dates import parse_instant
 from loadtest.registry.rules.words import TYPES
@@ -39,8 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
     serve.add_argument("--store", type=Path, help="SQLite file; without it everything is in memory")
     serve.add_argument("--brand", type=_read_brand, action="append", metavar="BRANDCODE:IYSCODE:NAME")
     serve.add_argument("--username", default=DEFAULT_USERNAME)
-    serve.add_argument("--password", default=DEFAULT_PASSWORD)
-    serve.add_argument("--password-file", type=Path, help="the password, on its first line")
+    serve.add_argument(
+        "--password", default=os.environ.get(PASSWORD_VARIABLE, DEFAULT_PASSWORD), help=f"or in ${PASSWORD_VARIABLE}"
+    )
     serve.add_argument("--bulk-delay", type=float, metavar="SECONDS", help="until a bulk request is written")
     serve.add_argument("--no-limits", action="store_true", help="count breaches of the rate limits, refuse nothing")
     serve.add_argument("--holidays", type=Path, metavar="FILE", help="config/holidays-tr.toml or one like it")
@@ -63,11 +65,8 @@ async def _serve(given: argparse.Namespace) -> None:
     registry = Registry(
         given.store, holidays=given.holidays, seed=given.seed, is_http_push_allowed=given.allow_http_push
     )
-    password = given.password
-    if given.password_file is not None:
-        password = given.password_file.read_text(encoding="utf-8").splitlines()[0]
     if given.brand:
-        registry.world.load(make_world(given.brand, given.username, password))
+        registry.world.load(make_world(given.brand, given.username, given.password))
     changes: dict[str, object] = {"is_limiting": not given.no_limits}
     if given.bulk_delay is not None:
         changes["bulk_delay_s"] = given.bulk_delay

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,17 @@ class Push:
     def __init__(self, registry: Registry, trusted: Path | None = None) -> None:
         self._registry = registry
         self._woken = asyncio.Event()
-        self._context = ssl.create_default_context(cafile=None if trusted is None else str(trusted))
+        self._trusted = trusted
         self._client: aiohttp.ClientSession | None = None
         self._task: asyncio.Task[None] | None = None
         self.delivered = 0
         self.given_up = 0
         registry.consents.on_citizen = self.tell
+
+    @functools.cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made for the first call: reading all of a system's authorities takes longer than most tests."""
+        return ssl.create_default_context(cafile=None if self._trusted is None else str(self._trusted))
 
     async def start(self) -> None:
         # The receiver's own proxy settings are of no concern here: it is dialled as it was registered.

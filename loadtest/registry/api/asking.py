@@ -150,11 +150,11 @@ def changes(call: Call) -> Answer:
         cursor = parse_cursor(after) if after else None
     except ValueError as error:
         raise fail("H098", ["after"], after) from error
+    right = call.right()
+    types = [number for number, name in enumerate(TYPES) if right is None or name in right.channels]
     movements = call.registry.changes.read(
-        call.brand, is_iys=side == "IYS", after=cursor, limit=int(text), now_ms=call.now_ms
+        call.brand, is_iys=side == "IYS", after=cursor, limit=int(text), now_ms=call.now_ms, types=types
     )
     if not movements:
         return NO_CONTENT
-    right = call.right()
-    shown = [each for each in movements if right is None or TYPES[each.type] in right.channels]
-    return Answer(200, {"after": render_cursor(movements[-1]), "list": [each.render() for each in shown]})
+    return Answer(200, {"after": render_cursor(movements[-1]), "list": [each.render() for each in movements]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from loadtest.registry.book.consents import Movement
@@ -31,14 +32,15 @@ class Changes:
         self._connection = database.connection
 
     def read(
-        self, brand: int, *, is_iys: bool, after: tuple[int, str] | None, limit: int, now_ms: int
+        self, brand: int, *, is_iys: bool, after: tuple[int, str] | None, limit: int, now_ms: int, types: list[int]
     ) -> list[Movement]:
-        """At most ``limit`` movements after the cursor, within the window."""
+        """At most ``limit`` movements of ``types`` after the cursor, within the window."""
         from_ms, to_ms = now_ms - REACH_MS, now_ms - LAG_MS
         place = after if after is not None and after[0] >= from_ms else (from_ms - 1, "g")
         rows = self._connection.execute(
             "SELECT * FROM movements WHERE brand = ? AND is_iys = ? AND (created_ms, transaction_id) > (?, ?)"
-            " AND created_ms <= ? ORDER BY created_ms, transaction_id LIMIT ?",
-            (brand, int(is_iys), *place, to_ms, limit),
+            " AND created_ms <= ? AND type IN (SELECT value FROM json_each(?))"
+            " ORDER BY created_ms, transaction_id LIMIT ?",
+            (brand, int(is_iys), *place, to_ms, json.dumps(types), limit),
         )
         return [Movement(*row) for row in rows]

@@ -8,6 +8,7 @@ from typing import Any
 from loadtest.registry.book.database import Database
 
 DEFAULT_USERNAME = "kullanici@shop.example"
+PASSWORD_VARIABLE = "IZINKAPI_SIMULATED_REGISTRY_PASSWORD"
 DEFAULT_PASSWORD = "sandbox-parola"
 
 

@@ -69,7 +69,7 @@ def registry() -> Iterator[Registry]:
     made.close()
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_call_ends_with_an_answer_or_a_code(registry: Registry, data: st.DataObject) -> None:
     """No exception but the registry's own; every code is of the list, every body can be written as JSON."""
@@ -120,7 +120,7 @@ def run(route: Route, call: Call) -> tuple[object, RegistryError | None]:
         return None, refusal
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=VALUES | st.fixed_dictionaries({"grant_type": VALUES | st.sampled_from(["password", "refresh_token"])}))
 def test_every_request_for_a_token_ends_with_an_error_of_oauth(registry: Registry, body: Any) -> None:
     """Nobody gets a token by a strange body."""
