@@ -10,6 +10,7 @@ from loadtest.registry.book.changes import Changes
 from loadtest.registry.book.connections import Connections
 from loadtest.registry.book.consents import Consents
 from loadtest.registry.book.database import Database
+from loadtest.registry.book.kept_calls import KeptCalls
 from loadtest.registry.book.reconciliation import Reconciliation
 from loadtest.registry.book.retailers import Retailers
 from loadtest.registry.book.world import World
@@ -61,7 +62,7 @@ class Registry:
         self.connections = Connections(self.database)
         self.tokens = Tokens(self.database, self.world, self.settings)
         self.traffic = Traffic(self.database)
-        self.limits = Limits(self.settings, self.breach)
+        self.limits = Limits(self.settings, self.breach, KeptCalls(self.database))
         self.faults = Faults(seed)
         self.is_http_push_allowed = is_http_push_allowed
         self.public_url = ""  # where it listens, for links; known once it does

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable
 
+from loadtest.registry.book.kept_calls import KeptCalls
 from loadtest.registry.settings import Settings
 
 _HOUR_S = 3600.0
@@ -15,9 +16,14 @@ _FAILURES = frozenset({400, 401, 403, 404, 422})
 
 
 class Limits:
-    """Says under which code a call is one too many. ``on_breach(rule, detail)`` hears of each, enforced or not."""
+    """Says under which code a call is one too many. ``on_breach(rule, detail)`` hears of each, enforced or not.
 
-    def __init__(self, settings: Settings, on_breach: Callable[[str, str], None]) -> None:
+    ``kept`` lets hours and blocks survive a restart; seconds and the share of failures begin anew.
+    """
+
+    def __init__(
+        self, settings: Settings, on_breach: Callable[[str, str], None], kept: KeptCalls | None = None
+    ) -> None:
         self._settings = settings
         self._on_breach = on_breach
         self._calls: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
@@ -25,6 +31,11 @@ class Limits:
         self._hours: defaultdict[str, dict[int, list[int]]] = defaultdict(dict)
         self._noticed_at: dict[str, float] = {}
         self.barred: set[str] = set()
+        self._kept = kept
+        if kept is not None:
+            for rule, address, at in kept.calls():
+                self._calls[rule, address].append(at)
+            self._blocked_until.update(kept.blocks())
 
     def check_any(self, address: str, now: float) -> str | None:
         """Ten calls in any second."""
@@ -40,6 +51,8 @@ class Limits:
             code = self._check("token", address, now, _HOUR_S, self._settings.token_requests_per_hour, "H084")
         if code is not None and self._settings.is_limiting:
             self._blocked_until[address] = now + _HOUR_S
+            if self._kept is not None:
+                self._kept.block(address, now + _HOUR_S)
             return code
         return None
 
@@ -58,6 +71,8 @@ class Limits:
             if self._settings.is_limiting:
                 return code
         calls.append(now)
+        if self._kept is not None and span_s == _HOUR_S:
+            self._kept.add(rule, address, now)
         return None
 
     def count(self, address: str, status: int, now: float) -> None:
@@ -95,6 +110,8 @@ class Limits:
         self._hours.clear()
         self._noticed_at.clear()
         self.barred.clear()
+        if self._kept is not None:
+            self._kept.clear()
 
     def render(self) -> dict[str, object]:
         return {

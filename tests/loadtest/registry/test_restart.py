@@ -6,11 +6,14 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
 from tests.support.registry_world import CONSENTS, item, key
@@ -43,7 +46,7 @@ def ask(url: str, method: str = "GET", body: Any = None, token: str = "") -> Any
 
 
 def test_state_clock_tokens_and_queues_survive(tmp_path: Path) -> None:
-    """Consents, a bulk request in work, its receipt, tokens, settings, holidays and the clock's place."""
+    """Consents, a bulk request in work, its receipt, tokens, blocks, settings, holidays and the clock's place."""
     store = tmp_path / "registry.sqlite"
     with registry(store, "--bulk-delay", "60") as url:
         ask(url + "/_sim/clock", "PUT", {"at": "2026-11-18 12:00:00"})
@@ -52,12 +55,14 @@ def test_state_clock_tokens_and_queues_survive(tmp_path: Path) -> None:
         token = ask(url + "/oauth2/token", "POST", login)["access_token"]
         receipt = ask(url + "/v2" + CONSENTS, "POST", item(), token)
         bulk = ask(url + CONSENTS + "/request", "POST", [item(recipient="b@example.com")], token)["requestId"]
-        for _ in range(12):
-            ask(url + "/_sim/state")
+        ask(url + "/_sim/settings", "PUT", {"token_requests_per_hour": 1})
+        with pytest.raises(urllib.error.HTTPError, match="429"):
+            ask(url + "/oauth2/token", "POST", login)
     with registry(store, "--no-limits", end=signal.SIGTERM) as url:
         clock = ask(url + "/_sim/clock")
         assert clock["turkey"].startswith("2026-11-18 12:0")
         assert ask(url + "/_sim/holidays") == ["05-01"]
+        assert list(ask(url + "/_sim/limits")["blocked_until"]) == ["127.0.0.1"]
         assert ask(url + CONSENTS + "/status", "POST", key(), token)["transactionId"] == receipt["transactionId"]
         assert ask(url + "/v2" + CONSENTS, "POST", item(), token) == receipt
         assert ask(f"{url}{CONSENTS}/request/{bulk}", token=token) == []
