@@ -39,11 +39,18 @@ _FAST_ATTRIBUTES = (
     rb"""[^>=]*+(?:(?<![\t\n\f\r /"'])=(?:""" + VALUE + rb"|" + W + rb"++" + VALUE + rb")[^>=]*+){0,250}>"
 )
 
+# What nearly every tag is like: up to four attributes in double quotes, a space before each. Written out, because a
+# repeated group costs more than what it repeats; whatever else there is comes to the form above.
+_PLAIN_ATTRIBUTE = rb""" [a-zA-Z-]++="[^"]*+\""""
+_PLAIN_TAG = rb"[a-zA-Z][a-zA-Z0-9]*+(?:>|" + (_PLAIN_ATTRIBUTE + rb"(?:>|") * 3 + _PLAIN_ATTRIBUTE + rb">" + rb")" * 4
+
 ORDINARY = re.compile(
     rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
     rb"|(?!(?=[bhfstxinpmBHFSTXINPM][otrceimflvaOTRCEIMFLVA][dmaryxtpefgDMARYXTPEFG])(?i:(?:body|html|frameset|"
     + RAW
-    + rb")[\t\n\f\r />]|svg|math))(?:[a-zA-Z]++>|"
+    + rb")[\t\n\f\r />]|svg|math))(?:"
+    + _PLAIN_TAG
+    + rb"|"
     + NAME
     + _FAST_ATTRIBUTES
     + rb")|(?![a-zA-Z/!?]))[^<]*+){0,100}"

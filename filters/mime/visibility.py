@@ -61,6 +61,8 @@ _PALE = re.compile(
     rb"|rgba?\((?:2[2-5][0-9],?){3}|(?:rgb|hsl)a?\([^)]*[,/](?:0|0?\.[0-4][0-9]*|[0-4]?[0-9]%)\)$"
     rb"|hsla?\([^)]*(?:9[0-9]|100)%[,)/]"
 )
+# In place of a value that was not looked at: the less visible of what it could be.
+_LONG = b"transparent"
 _OPENED = re.compile(rb"</?[a-z]")
 _MOVED = re.compile(rb"(?<!-)position\s*+:\s*+(?!static|relative)")
 _EMPTY_IMAGE = re.compile(rb"(?:width|height)\s*+=\s*+[\"']?[0-3](?![0-9])")
@@ -77,8 +79,11 @@ _GONE, _SMALL, _LIGHT, _DARK = 1, 2, 4, 8
 _LASTING = frozenset(b"div span a font b strong em i u center big small".split())
 
 _ORDINARY_STYLE_BYTES = 400
-# Deeper inside the hidden, all of the rest counts as hidden: the stack is searched for each tag.
+# Honest mail has some dozens of each. The stack is searched for each tag.
 _MAX_DEPTH = 100
+_MAX_SUSPECTS = 10_000
+_MAX_STEPS = 50_000
+_LONGEST_VALUE = 64
 
 Span = tuple[int, int]
 
@@ -93,11 +98,16 @@ def is_hidden(html: bytes, place: int, unseen: list[Span]) -> bool:
     lowered = html[:place].lower()
     open_ = _Open(is_look_judged=False)
     position = 0
-    for suspect in _find_suspects(lowered, is_look_judged=False):
+    suspects = _find_suspects(lowered, is_look_judged=False)
+    if len(suspects) > _MAX_SUSPECTS:
+        return True
+    for suspect in suspects:
         if suspect < position or is_within(suspect, unseen):
             continue
         for tag in _iterate_tags(lowered, _pass_ordinary(lowered, position, suspect, unseen), unseen):
             open_.step(tag)
+            if open_.is_lost:
+                return True
             position = tag.end()
             if position > suspect and not open_.names:
                 break
@@ -115,7 +125,10 @@ def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list
     open_ = _Open(is_look_judged=True)
     position = at = 0
     target = -1
-    for stop in sorted((*_find_suspects(lowered, is_look_judged=True), *(start for start, _ in links))):
+    suspects = _find_suspects(lowered, is_look_judged=True)
+    if len(suspects) > _MAX_SUSPECTS:
+        return seen
+    for stop in sorted((*suspects, *(start for start, _ in links))):
         if stop < position or is_within(stop, unseen):
             continue
         position = _pass_ordinary(lowered, position, stop, unseen)
@@ -129,6 +142,8 @@ def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list
             if name == b"img" and target >= 0 and not open_.is_hiding and not _is_doubtful(tag[0]):
                 seen[target] = True
             open_.step(tag)
+            if open_.is_lost:
+                return seen
             first = at
             while at < len(links) and links[at][0] < end:
                 at += 1
@@ -291,12 +306,12 @@ def _judge_look(tag: bytes, above: int) -> int:
     state = above
     tag = tag.replace(_IMPORTANT, b"")
     for font in _FONT.finditer(tag):
-        is_small = any(_TINY.fullmatch(word.partition(b"/")[0]) for word in font[1].split())
+        is_small = any(_TINY.fullmatch(word.partition(b"/")[0]) for word in font[1][:_LONGEST_VALUE].split())
         state = state | _SMALL if is_small else state & ~_SMALL
-    grounds = [word for ground in _GROUND.findall(tag) for word in _split_value(ground)]
+    grounds = [word for ground in _GROUND.findall(tag) for word in _split_value(ground) or (_LONG,)]
     if grounds:
         state = state & ~_DARK if any(map(_PALE.match, grounds)) else state | _DARK
-    colours = [word for colour in _COLOUR.findall(tag) for word in _split_value(colour)]
+    colours = [word for colour in _COLOUR.findall(tag) for word in _split_value(colour) or (_LONG,)]
     if colours:
         state &= ~_LIGHT
         if any(map(_PALE.match, colours)):
@@ -307,7 +322,9 @@ def _judge_look(tag: bytes, above: int) -> int:
 
 
 def _split_value(value: bytes) -> list[bytes]:
-    """The words of a value of CSS; what stands in brackets is one."""
+    """The words of a value of CSS; what stands in brackets is one. None of a value too long to be looked at."""
+    if len(value) > _LONGEST_VALUE:
+        return []
     return _LIST_GAP.sub(b",", value).split()
 
 
@@ -318,12 +335,15 @@ class _Open:
     longer hidden is the safe side.
     """
 
-    __slots__ = ("_is_look_judged", "_states", "names")
+    __slots__ = ("_is_look_judged", "_states", "_steps", "is_lost", "names")
 
     def __init__(self, *, is_look_judged: bool) -> None:
         self.names: list[bytes] = []
         self._states: list[int] = []
         self._is_look_judged = is_look_judged
+        self._steps = 0
+        self.is_lost = False
+        """Nothing is sure from here on: the rest counts as hidden."""
 
     @property
     def is_hiding(self) -> bool:
@@ -341,17 +361,19 @@ class _Open:
         """Go through one tag."""
         name = tag[2]
         names, states = self.names, self._states
+        if names:
+            self._steps += 1
+            self.is_lost |= self._steps > _MAX_STEPS or len(names) > _MAX_DEPTH
         if tag[1]:
             self._close(name)
             return
         if names and b"svg" in names:
             if name not in _SVG_NAMES:
-                # Others end the svg (13.2.6.5); nothing is sure from here on: no end tag has this name.
-                names[:], states[:] = [b""], [_GONE]
-            elif tag[0].endswith(b"/>"):
+                # Others end the svg, and whatever it stands in (13.2.6.5).
+                self.is_lost = True
                 return
-        if len(names) > _MAX_DEPTH:
-            names[:], states[:] = [b""], [_GONE]
+            if tag[0].endswith(b"/>"):
+                return
         if name in _VOID:
             return
         above = states[-1] if states else 0

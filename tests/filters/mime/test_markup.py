@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -153,3 +154,27 @@ def test_the_place_is_never_inside_what_is_not_shown(html: str) -> None:
         assert 0 <= place <= len(octets)
         assert not any(start < place < end for start, end in markup.unseen)
         assert not is_hidden(octets, place, markup.unseen)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        b"style=" * 100_000,
+        b'<p style="' * 100_000,
+        b"<p hidden>" * 100_000,
+        b'<p style="opacity:0"></p>' * 40_000,
+        b'<div style="font-size:0">' * 90 + b"</b>" * 200_000,
+        b'<p style="color:rgb(' + b"255 " * 200_000 + b'">x</p>',
+        b'<p style="font:' + b"1 " * 200_000 + b'">x</p>',
+        b'<p style="margin:' + b"-999" * 100_000 + b'">x</p>',
+        b'<a b="c" d="e' * 100_000,
+    ],
+    ids=range(9),
+)
+def test_what_is_made_to_take_long_does_not(html: bytes) -> None:
+    """Linear in the length, and bounded where a sender would have to mean it."""
+    started = time.process_time()
+    markup = scan_markup(html)
+    find_place(html, markup)
+    find_visible(html, [(3, 4)], markup.unseen)
+    assert time.process_time() - started < 5
