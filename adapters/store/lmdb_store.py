@@ -8,6 +8,7 @@ Tables, each a named database of one environment:
 ``meta``        ``mark``                      ``adapters.store.mark``
                 ``watermark:`` brand          seconds since 1970 UTC
                 ``count:`` brand ``:`` what   counters, kept in the transaction that changes what they count
+                ``value:`` name               small values of the services beside the workers
 ``outbox``      item id                       due time, brand, sealed report
 ``outbox_due``  due time, item id             nothing; the order in which reports are made
 ``taken``       message digest                expiry, keys
@@ -49,6 +50,7 @@ from adapters.store.store import (
     describe_failure,
     error_of,
     stats_of,
+    value_name,
 )
 from filters.consent import merge_packed
 from filters.consent_key import KEY_BYTES
@@ -63,6 +65,7 @@ _T = TypeVar("_T")
 _DATA_FILE = "data.mdb"
 _TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due", b"notes", b"notes_due")
 _MARK = b"mark"
+_VALUE = b"value:"
 _NUMBER = struct.Struct(">Q")
 _EXPIRY = struct.Struct(">I")
 _REPORT = struct.Struct(">QI")
@@ -382,6 +385,37 @@ class LmdbStore(Store):
                 if packed and _EXPIRY.unpack_from(packed)[0] <= now:
                     txn.delete(name, db=table)
                 cursor.delete()
+
+    # ---- small values ----
+
+    async def recall(self, name: str) -> bytes | None:
+        key = _VALUE + value_name(name)
+        with self._asking() as txn:
+            return txn.get(key, None, self._meta)
+
+    async def keep(self, name: str, value: bytes | None) -> None:
+        key = _VALUE + value_name(name)
+
+        def write() -> None:
+            with self._changing() as (txn, _):
+                if value is None:
+                    txn.delete(key, db=self._meta)
+                else:
+                    txn.put(key, value, db=self._meta)
+
+        await self._in_writer(write)
+
+    async def replace(self, name: str, expected: bytes | None, value: bytes) -> bool:
+        key = _VALUE + value_name(name)
+
+        def write() -> bool:
+            with self._changing() as (txn, _):
+                if txn.get(key, None, self._meta) != expected:
+                    return False
+                txn.put(key, value, db=self._meta)
+                return True
+
+        return await self._in_writer(write)
 
     # ---- outbox ----
 

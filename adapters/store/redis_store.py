@@ -8,6 +8,7 @@
 ``{izin}reports``   hash: outbox id to brand, due time, sealed report
 ``{izin}t`` + dig.  set of the keys that have the message of this digest; expires by itself
 ``{izin}n`` + name  a sealed note; expires by itself
+``{izin}values``    hash: small values of the services beside the workers, by name
 ==================  =======================================================================================
 
 All look-ups of one turn of the event loop leave in one write: one MGET for their buckets, what is remembered of their
@@ -45,6 +46,7 @@ from adapters.store.store import (
     check_digest,
     error_of,
     stats_of,
+    value_name,
 )
 from adapters.store.url import RedisPlace
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
@@ -52,6 +54,7 @@ from filters.vocabulary import LookupFailure
 
 _MARK, _COUNTS, _DUE, _REPORTS, _TAKEN = b"{izin}mark", b"{izin}counts", b"{izin}due", b"{izin}reports", b"{izin}t"
 _NOTE = b"{izin}n"
+_VALUES = b"{izin}values"
 _MARK_FIELDS = (b"format", b"generation", b"fingerprint", b"revision")
 _WATERMARK = b"watermark:"
 _BUCKET_WORD = b"$%d\r\n%s" % (len(BUCKET_PREFIX) + 3, BUCKET_PREFIX)
@@ -126,6 +129,7 @@ class RedisStore(Store):
         )
         self._merge = self._client.load_script(_SCRIPTS / "apply.lua")
         self._make_mark = self._client.load_script(_SCRIPTS / "create_mark.lua")
+        self._replace_value = self._client.load_script(_SCRIPTS / "replace_value.lua")
         self._take_out = self._client.load_script(_SCRIPTS / "outbox_remove.lua")
         self._settings: RedisSettings | None = None
         self._turn: list[_Question] = []
@@ -462,6 +466,28 @@ class RedisStore(Store):
         await self._wait_until_met()
         async with self._client.asking() as redis:
             yield redis
+
+    # ---- small values ----
+
+    async def recall(self, name: str) -> bytes | None:
+        key = value_name(name)
+        async with self._asking() as redis:
+            (value,) = cast("list[bytes | None]", await redis.hmget(_VALUES, [key]))
+        return value
+
+    async def keep(self, name: str, value: bytes | None) -> None:
+        key = value_name(name)
+        async with self._asking() as redis:
+            if value is None:
+                await redis.hdel(_VALUES, key)
+            else:
+                await redis.hset(_VALUES, key, value)
+
+    async def replace(self, name: str, expected: bytes | None, value: bytes) -> bool:
+        key = value_name(name)
+        await self._wait_until_met()
+        is_known = b"0" if expected is None else b"1"
+        return bool(await self._replace_value([_VALUES], [key, is_known, expected or b"", value]))
 
     # ---- outbox ----
 

@@ -23,6 +23,7 @@ RECORD_BYTES = KEY_BYTES + ENTRY_BYTES
 MAX_BRAND = 2**32 - 1
 MAX_DIGEST_BYTES = 64
 MAX_ITEM_ID_BYTES = 64
+MAX_VALUE_NAME = 200
 _REPLAY_RECORDS = 1000
 
 _ACCEPT = "if that is meant: izinkapi consents accept-store, then import again"
@@ -208,6 +209,26 @@ class Store(ABC):
         self, brand: int, records: Sequence[bytes], watermark_at: int | None, outbox: Sequence[OutboxItem]
     ) -> Applied: ...
 
+    # ---- small durable values of the services beside the workers: cursors, leases, what was last proven ----
+
+    @abstractmethod
+    async def recall(self, name: str) -> bytes | None:
+        """The value called ``name``, None if there is none. Raises ``StoreError``."""
+
+    @abstractmethod
+    async def keep(self, name: str, value: bytes | None) -> None:
+        """Put ``value`` in the place of whatever stood there, as durable as a change; None forgets it.
+
+        Nothing written before is missing where this is found. Raises ``StoreError``.
+        """
+
+    @abstractmethod
+    async def replace(self, name: str, expected: bytes | None, value: bytes) -> bool:
+        """Put ``value`` if ``expected`` stands there (None: nothing does); False, and nothing changed, if not.
+
+        Raises ``StoreError``.
+        """
+
     # ---- outbox ----
 
     @abstractmethod
@@ -298,6 +319,13 @@ def check_brand(brand: int) -> None:
     """Raises ``ValueError`` for a number that is no brand code."""
     if not 0 < brand <= MAX_BRAND:
         raise ValueError(f"brand: expected a number from 1 to {MAX_BRAND}, found {brand}")
+
+
+def value_name(name: str) -> bytes:
+    """``name`` as it stands in the store. Raises ``ValueError`` for one that could not be a key of both."""
+    if not name.isascii() or not 0 < len(name) <= MAX_VALUE_NAME:
+        raise ValueError(f"name of a value: expected 1 to {MAX_VALUE_NAME} ASCII characters")
+    return name.encode("ascii")
 
 
 def check_digest(message_digest: bytes) -> None:
