@@ -18,6 +18,7 @@ from loadtest.registry.api.call import Answer, Call
 from loadtest.registry.api.routes import Route, routes
 from loadtest.registry.control import Control
 from loadtest.registry.door.faults import Fault
+from loadtest.registry.door.rights import check_codes
 from loadtest.registry.door.tokens import OAuthError, Session
 from loadtest.registry.door.traffic import Logged
 from loadtest.registry.page.page import Page
@@ -27,7 +28,6 @@ from loadtest.registry.rules.codes import CODES, RegistryError, entry, fail
 
 _MAX_BODY = 64 * 1024 * 1024
 _MAINTENANCE = "<!doctype html><html lang=tr><title>Bakım</title><h1>Bakım çalışması</h1></html>".encode()
-_SUBSCRIPTION_CODES = {"PAUSED": "H520", "EXPIRED": "H520", "CLOSED": "H521"}
 
 _LOG = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -179,7 +179,13 @@ class RegistryServer:
         session = None if any(each.kind == "expired" for each in faults) else self._find_session(request, now_ms)
         if session is None:
             raise fail("H351")
-        iys_code, brand = self._check_codes(request, route, session)
+        iys_code, brand = check_codes(
+            registry.world,
+            session,
+            request.match_info,
+            is_look_up=route.is_look_up,
+            is_any_state=route.is_any_state,
+        )
         call = Call(
             registry,
             session,
@@ -204,52 +210,6 @@ class RegistryServer:
         if scheme.lower() != "bearer":
             return None
         return self.registry.tokens.find(token.strip(), now_ms / 1000)
-
-    def _check_codes(self, request: web.Request, route: Route, session: Session) -> tuple[int, int]:
-        """The numbers in the path, if they are the caller's and its subscription is in order."""
-        parts, world, user = request.match_info, self.registry.world, session.user
-        if "integratorCode" in parts:
-            code = _read_code(parts["integratorCode"], "H190", "integratorCode")
-            if user.role == "partner" and user.integrator_code != code:
-                is_known = any(each.integrator_code == code for each in world.users.values())
-                raise fail("H353" if is_known else "H129", ["integratorCode"], code)
-            return 0, 0
-        if "iysCode" not in parts:
-            return 0, 0
-        iys_code = _read_code(parts["iysCode"], "H190", "iysCode")
-        brand = _read_code(parts["brandCode"], "H191", "brandCode") if "brandCode" in parts else 0
-        if route.is_look_up and iys_code not in world.providers:
-            raise fail("H001", ["iysCode"], iys_code)
-        if route.is_look_up and brand and brand not in world.brands and brand not in session.brands:
-            raise fail("H018", ["brandCode"], brand)
-        self._check_rights(session, iys_code, brand)
-        provider = world.providers[iys_code]
-        subscription = provider.subscription
-        if not route.is_any_state:
-            if subscription is None:
-                raise fail("H524", ["iysCode"], iys_code)
-            if subscription.status in _SUBSCRIPTION_CODES:
-                raise fail(_SUBSCRIPTION_CODES[subscription.status])
-            if not subscription.has_api:
-                raise fail("H586")
-        return iys_code, brand
-
-    def _check_rights(self, session: Session, iys_code: int, brand: int) -> None:
-        world, user = self.registry.world, session.user
-        owned = {world.brands[each].iys_code for each in session.brands if each in world.brands}
-        own_code = user.iys_code == iys_code if user.role == "provider" else iys_code in owned
-        if not own_code:
-            raise fail("H353", ["iysCode"], iys_code)
-        if iys_code not in world.providers:
-            raise fail("H196", ["iysCode"], iys_code)  # the token still names it, the server no longer does
-        if not brand:
-            return
-        if brand not in session.brands:
-            raise fail("H353", ["brandCode"], brand)
-        if brand not in world.brands:
-            raise fail("H195", ["brandCode"], brand)
-        if world.brands[brand].iys_code != iys_code:
-            raise fail("H353", ["brandCode"], brand)
 
     # Ways to answer badly
 
@@ -279,12 +239,6 @@ class RegistryServer:
         )
         if status and not fault:
             registry.limits.count(source, status, now)
-
-
-def _read_code(text: str, code: str, name: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
-        raise fail(code, [name], text)
-    return int(text)
 
 
 def _forced(kinds: dict[str, Fault]) -> Answer | None:
