@@ -4,6 +4,7 @@
 
     python -m loadtest.bench_smpp                 20,000 messages each way, window 50
     python -m loadtest.bench_smpp --window 10 --messages 5000 --json
+    python -m loadtest.bench_smpp --whole         and through a whole gateway: consents looked up, evidence kept
 
 The client, the gateway and the SMSC are three processes on one machine, so on few cores they take time from one
 another; ``cpu_us`` is what the gateway's process itself spends on a message. The pipeline between the links here reads
@@ -20,9 +21,11 @@ import json
 import multiprocessing
 import socket
 import struct
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import uvloop
@@ -38,10 +41,17 @@ from gateway.clients import ClientAccess, ClientDirectory
 from gateway.smpp import Deliveries, SmppListener, SmppListenerSettings
 from gateway.smpp.admission import Admission
 from gateway.smpp.settings import Network
+from loadtest.process_time import cpu_time
 from loadtest.providers.smsc import Smsc
+from loadtest.smpp_gateway import SmppGateway, seed_numbers
 
 SUFFIX = " RET SHOP yaz 3338e gonder"
 TEXT = b"Sonbahar indirimi basladi: secili urunlerde yuzde 40. Bugun son gun, magazada ve sitede."
+
+
+def number_of(message: int) -> str:
+    """The recipient of the ``message``-th message; none of those that meet a fate at the simulator."""
+    return f"9053{2_000_000 + message}1"
 
 
 class Run(NamedTuple):
@@ -60,7 +70,8 @@ class Run(NamedTuple):
 class _Generator(asyncio.Protocol):
     """Keeps ``window`` messages unanswered until ``messages`` are answered."""
 
-    def __init__(self, messages: int, window: int) -> None:
+    def __init__(self, messages: int, window: int, password: bytes) -> None:
+        self.password = password
         self.messages = messages
         self.window = window
         self.sent = self.answered = self.accepted = 0
@@ -71,7 +82,7 @@ class _Generator(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        body = b"shop\0secret\0\0\x34\0\0\0"
+        body = b"shop\0" + self.password + b"\0\0\x34\0\0\0"
         self.transport.write(struct.pack(">4L", 16 + len(body), 0x09, 0, 0x7FFFFFFF) + body)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -100,16 +111,16 @@ class _Generator(asyncio.Protocol):
         while self.sent < self.messages and self.sent - self.answered < self.window:
             self.sent += 1
             self.sent_at[self.sent] = now
-            body = b"\0\x05\0SHOP\0\x01\x01" + b"9053%08d" % (20_000_000 + self.sent) + b"\0"
+            body = b"\0\x05\0SHOP\0\x01\x01" + number_of(self.sent).encode() + b"\0"
             body += b"\0\0\0\0\0\0\0\0\0" + bytes((len(TEXT),)) + TEXT
             out.append(struct.pack(">4L", 16 + len(body), 0x04, 0, self.sent) + body)
         if out:
             self.transport.write(b"".join(out))
 
 
-async def generate(port: int, messages: int, window: int) -> _Generator:
+async def generate(port: int, messages: int, window: int, password: bytes = b"secret") -> _Generator:
     """Send ``messages`` to ``port`` and hear all answers."""
-    generator = _Generator(messages, window)
+    generator = _Generator(messages, window, password)
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: generator, "127.0.0.1", port)
     try:
         async with asyncio.timeout(120):
@@ -254,15 +265,52 @@ def measure(messages: int, window: int) -> list[Run]:
     return runs
 
 
+def measure_whole(messages: int, window: int, directory: Path) -> Run:
+    """Through a gateway as it is served, with one worker; every recipient has consented."""
+    context = multiprocessing.get_context("spawn")
+    smsc_ready, smsc_end = context.Pipe()
+    smsc = context.Process(target=run_smsc, args=(smsc_end,))
+    smsc.start()
+    gateway = SmppGateway(directory, smsc_ready.recv(), window)
+    try:
+        asyncio.run(seed_numbers(gateway.config, [f"+{number_of(n)}" for n in range(1, messages + 501)]))
+        gateway.start()
+        gateway.wait_until_ready()
+        uvloop.run(generate(gateway.port, 500, window, b""))
+        before = cpu_time([gateway.pid])
+        return _run(
+            "whole",
+            gateway.port,
+            messages,
+            window,
+            lambda: sum(cpu_time([gateway.pid]).since(before)),
+            is_warm=True,
+            password=b"",
+        )
+    finally:
+        gateway.end()
+        smsc_ready.send(None)
+        smsc.join(5)
+
+
 def _warm_up(port: int, window: int) -> None:
     uvloop.run(generate(port, 500, window))
 
 
-def _run(way: str, port: int, messages: int, window: int, cpu_s: Callable[[], float], *, is_warm: bool = False) -> Run:
+def _run(
+    way: str,
+    port: int,
+    messages: int,
+    window: int,
+    cpu_s: Callable[[], float],
+    *,
+    is_warm: bool = False,
+    password: bytes = b"secret",
+) -> Run:
     if not is_warm:
         _warm_up(port, window)
     started = time.perf_counter()
-    done = uvloop.run(generate(port, messages, window))
+    done = uvloop.run(generate(port, messages, window, password))
     elapsed = time.perf_counter() - started
     delays = sorted(done.delays)
     return Run(
@@ -282,9 +330,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--window", type=int, default=50)
+    parser.add_argument("--whole", action="store_true", help="through a whole gateway as well")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     runs = measure(options.messages, options.window)
+    if options.whole:
+        with tempfile.TemporaryDirectory(prefix="bench-smpp-") as directory:
+            runs.append(measure_whole(options.messages, options.window, Path(directory)))
     if options.json:
         print(json.dumps([run._asdict() for run in runs], indent=1))
         return
