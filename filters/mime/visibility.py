@@ -84,6 +84,8 @@ _MAX_DEPTH = 100
 _MAX_SUSPECTS = 10_000
 _MAX_STEPS = 50_000
 _LONGEST_VALUE = 64
+# So many styles are sought one by one, more of them all at once.
+_FEW = 8
 
 Span = tuple[int, int]
 
@@ -214,7 +216,13 @@ def _find_suspects(lowered: bytes, *, is_look_judged: bool) -> list[int]:
         found += [match.end() for match in _HIDDEN_ATTRIBUTE.finditer(lowered)]
     # A row's style recurs in every row.
     hiding = {style for style in set(_STYLE.findall(lowered)) if _is_suspect(style, is_look_judged)}
-    if hiding:
+    if len(hiding) <= _FEW:
+        for style in hiding:
+            at = lowered.find(b"style" + style)
+            while at >= 0:
+                found.append(at)
+                at = lowered.find(b"style" + style, at + 5)
+    else:
         found += [match.start() for match in _STYLE.finditer(lowered) if match[1] in hiding]
     if is_look_judged:
         found += [match.start() for match in _COLOUR_ATTRIBUTE.finditer(lowered)]
@@ -230,7 +238,7 @@ def _is_suspect(style: bytes, is_look_judged: bool) -> bool:
 def _is_new_suspect(style: bytes, is_look_judged: bool) -> bool:
     if not style.startswith((b'="', b"='")):
         return True
-    if is_look_judged and _LOOK.search(style) and _judge_look(style, _SMALL | _LIGHT) != 0:
+    if is_look_judged and _LOOK.search(style) and _judge_look(style, 0):
         return True
     return _HIDING.search(style.translate(None, _BLANKS)) is not None
 
