@@ -218,7 +218,11 @@ class SmppListener:
             received_at=self._wall_clock(),
         )
         self._in_hand += 1
-        self._handler.handle(request, client, is_gone, partial(self._answered, len(awaited.destinations), answer))
+        try:
+            self._handler.handle(request, client, is_gone, partial(self._answered, len(awaited.destinations), answer))
+        except Exception:
+            self._in_hand -= 1
+            raise
 
     def _answered(
         self, destinations: int, answer: Callable[[list[RecipientAnswer]], None], response: HttpResponse

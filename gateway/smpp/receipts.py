@@ -64,7 +64,7 @@ class ReceiptBook:
         *,
         max_messages: int = 500_000,
         max_age_s: float = 3 * 86400.0,
-        patience_s: float = 10.0,
+        patience_s: float = 2.0,
         max_early: int = 10_000,
     ) -> None:
         self._max_messages = max_messages

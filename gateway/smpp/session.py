@@ -124,6 +124,9 @@ class SmppSession(asyncio.Protocol):
         self._is_busy = True
         try:
             self._take(self._link.receive(data))
+        except Exception as fault:
+            self._give_up(fault)
+            return
         finally:
             self._is_busy = False
         self._go_on()
@@ -272,12 +275,21 @@ class SmppSession(asyncio.Protocol):
             self._is_busy = True
             try:
                 self._take(self._link.go_on())
+            except Exception as fault:
+                self._give_up(fault)
+                return
             finally:
                 self._is_busy = False
         self._flush()
         self._settle_reading()
         if self.client is not None and self.can_deliver:
             self._listener.has_room(self.client.name)
+
+    def _give_up(self, fault: Exception) -> None:
+        """A fault of ours in the middle of a link: nothing that is unanswered counts as taken."""
+        self._listener.count(SmppEvent.FAULT)
+        log.error("smpp.failed", fault=type(fault).__name__, exc_info=fault)
+        self.abort()
 
     def _settle_reading(self) -> None:
         transport = self._transport

@@ -281,6 +281,23 @@ async def test_a_client_that_leaves_is_noticed_by_the_pipeline(start: Start) -> 
     assert world.smsc.taken == 1
 
 
+async def test_a_pipeline_that_fails_is_a_temporary_fault_and_the_link_goes_on(start: Start) -> None:
+    world = await start()
+    working = world.pipeline.handle
+
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("not to be told")
+
+    esme = await Esme.bound(world.port)
+    world.pipeline.handle = fail  # type: ignore[method-assign, assignment]
+    assert (await esme.submit(SOMEBODY)).status == 0x08
+    world.pipeline.handle = working  # type: ignore[method-assign]
+    assert world.listener.in_hand == 0
+    assert (await esme.submit(SOMEBODY)).status == 0
+    assert world.smsc.taken == 1
+    esme.close()
+
+
 async def test_an_unknown_outcome_is_told_as_temporary_and_not_sent_again(start: Start) -> None:
     """The link dies between submit and answer."""
     world = await start()
