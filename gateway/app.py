@@ -222,11 +222,6 @@ def worker_main() -> None:
         logs.close()
 
 
-_SWITCH_INTERVAL_S = 0.0005
-"""How long the loop may keep the interpreter while the evidence thread wants it back: at the default of 5 ms a commit
-that is on the disk would wait longer for its answer than it took."""
-
-
 def housekeeping_main() -> None:
     """Entry of the housekeeping process: the configuration comes on standard input."""
     step_back()
@@ -241,7 +236,6 @@ def housekeeping_main() -> None:
 async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
     loop = asyncio.get_running_loop()
     logs.watch_loop(loop)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     configuration = order.configuration
     metrics = WorkerMetrics(
         [settings.brand.code for settings in configuration.brands],

@@ -1,8 +1,9 @@
 """Group commit into segment files: an answer waits for the disk, but never alone.
 
 All state of the chain lives in the loop's thread. Records that come in one turn of the loop, or while a batch is on its
-way to the disk, form the next batch: one buffer, one ``write`` to a file opened with ``O_DSYNC`` (so the thread needs
-the interpreter once, not between write and sync), one callback into the loop. The thread only does what blocks.
+way to the disk, form the next batch: one buffer, one ``write`` to a file opened with ``O_DSYNC``, one callback into the
+loop. The kernel's queue does the writing (``ring``); a thread does what happens seldom (signed heads, new segments, a
+disk that failed), and everything where there is no such queue.
 
 On any error of the disk nothing of the batch counts as kept. The file is cut back to its last kept byte, the writer
 reports itself not writable (the gateway then takes no commercial mail), and tries a fresh segment every few seconds.
@@ -14,11 +15,13 @@ import asyncio
 import contextlib
 import errno
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -34,6 +37,7 @@ from adapters.evidence.files import (
     segment_path,
     sync_directory,
 )
+from adapters.evidence.ring import DiskRing, open_ring
 from adapters.evidence.segment_reader import read_segment
 from adapters.evidence.signing import Signer
 from filters.evidence_chain import (
@@ -53,6 +57,10 @@ Done = Callable[[bool], None]
 Report = Callable[[str, dict[str, object]], None]
 """Told of what happens to the files: event name (noun.past_participle) and its fields."""
 
+_SWITCH_INTERVAL_S = 0.0005
+"""Where a thread writes: how long the loop may keep the interpreter while that thread wants it back. At the default of
+5 ms a commit that is on the disk would wait longer for its answer than it took."""
+
 _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 
 
@@ -64,7 +72,8 @@ class WriterSettings:
     have one of its own. So while more records are on their way than wait, those that wait are held for company,
     ``patience_s`` at most.
     ``max_pending_bytes`` bounds what waits for the disk; ``min_free_bytes`` must be free before writing starts again
-    after an error, so that a disk at its brim does not make the gateway flap.
+    after an error, so that a disk at its brim does not make the gateway flap. ``has_ring``: whether the kernel's queue
+    is used where there is one.
     """
 
     sign_every_s: float = 60.0
@@ -75,6 +84,7 @@ class WriterSettings:
     max_batch_bytes: int = 4 * 1024 * 1024
     patience_s: float = 0.003
     retry_s: float = 2.0
+    has_ring: bool = True
     min_free_bytes: int = 64 * 1024 * 1024
 
 
@@ -128,6 +138,7 @@ class EvidenceWriter:
         self._on_event = report or (lambda _event, _fields: None)
         self._clock = clock
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._ring: DiskRing | None = None
         self._pending: list[bytes] = []
         self._pending_done: list[Done] = []
         self._pending_bytes = 0
@@ -176,6 +187,9 @@ class EvidenceWriter:
         self._next = position
         self._take_up(position)
         self._is_writable = True
+        self._ring = open_ring() if self._settings.has_ring else None
+        if self._ring is None:
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
         self._thread = threading.Thread(target=self._work, name=f"evidence-{self.writer}", daemon=True)
         self._thread.start()
         if self._unsigned:
@@ -199,6 +213,8 @@ class EvidenceWriter:
             await self._waiter
         self._fail_pending()
         self._is_writable = False
+        if self._ring is not None:
+            self._ring.close()
         self._jobs.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._close_files()
@@ -293,7 +309,18 @@ class EvidenceWriter:
         self._next_opening = self._open_next(self._next) if rotates else None
         if closes:
             self._wants_close = False
-        self._jobs.put(_Job(b"".join(pieces), heads_line, self._next_opening and self._next_opening[0]))
+        data = b"".join(pieces)
+        if self._ring is None or heads_line or rotates:
+            self._jobs.put(_Job(data, heads_line, self._next_opening and self._next_opening[0]))
+        else:
+            self._ring.write(self._fd, data, partial(self._written, data, time.monotonic()))
+
+    def _written(self, data: bytes, begun_at: float, written: int) -> None:
+        """The kernel's queue is done with a batch. What it could not write the thread tries, and hears why."""
+        if written == len(data):
+            self._committed(time.monotonic() - begun_at, None)
+        else:
+            self._jobs.put(_Job(data[written:], b"", None))
 
     def _take_batch(self) -> tuple[list[bytes], list[Done]]:
         """Everything that waits, unless that is more than one trip should carry."""

@@ -20,6 +20,12 @@ from filters.evidence_chain import HEAD, RECORD, read_frames
 from filters.evidence_check import ProblemKind
 
 
+@pytest.fixture(params=["ring", "thread"])
+def make_writer(make_writer, request):
+    """Both ways to the disk: the kernel's queue, and the thread for machines that have none."""
+    return lambda *arguments, **settings: make_writer(*arguments, has_ring=request.param == "ring", **settings)
+
+
 def records_in(evidence: Path) -> list[bytes]:
     return [
         frame.payload
@@ -74,7 +80,7 @@ async def test_records_of_one_turn_share_one_trip_to_the_disk(make_writer, evide
 
 
 async def test_a_record_waits_for_company_that_is_on_its_way(make_writer, evidence, kit):
-    """While more records are expected than wait, none goes alone; all that came share the trip once they are as many."""
+    """While more records are expected than wait, none goes alone; once they are as many, all share the trip."""
     writer = make_writer(patience_s=5.0)
     writer.start()
     batches = []
