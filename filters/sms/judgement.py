@@ -35,8 +35,7 @@ class BatchJudge:
     """Decides the recipients of one message by ``facts`` (``is_abroad`` aside) and ``policy``."""
 
     def __init__(self, facts: Facts, policy: Policy) -> None:
-        self._here = facts._replace(is_abroad=False)
-        self._abroad = facts._replace(is_abroad=True)
+        self._facts = facts
         self._policy = policy
         self._latest = (facts.now + policy.clock_tolerance_s).to_bytes(4, "big")
         self._known: dict[tuple[bytes, bool], Judged] = {}
@@ -66,7 +65,7 @@ class BatchJudge:
         return len(value) % ENTRY_BYTES != 0
 
     def _decide(self, value: bytes | None, is_abroad: bool) -> Decision:
-        facts = self._abroad if is_abroad else self._here
+        facts = self._facts if self._facts.is_abroad is is_abroad else self._facts._replace(is_abroad=is_abroad)
         try:
             state = unpack(value) if value else None
         except ValueError:

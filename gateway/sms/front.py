@@ -12,7 +12,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import structlog
 from aiohttp import web
@@ -104,7 +104,7 @@ class SmsFront:
             prefix = route.prefix
             if prefix and not head.path.startswith(f"{prefix}/"):
                 continue
-            call = route.dialect.recognise(head._replace(path=head.path[len(prefix) :]))
+            call = route.dialect.recognise(_without_prefix(head, prefix))
             if call is not None and call.kind is not CallKind.REFUSED:
                 return route, call
             if call is not None and refused is None:
@@ -130,7 +130,7 @@ class SmsFront:
     def peer_of(self, request: web.Request, head: HttpRequest) -> str:
         """The client's address, normalised; "" where it is not known."""
         try:
-            peer = normalise_peer(request.remote or "")
+            peer = _normalise(request.remote or "")
             if self._forwarded_from and _is_in(peer, self._forwarded_from):
                 forwarded = [value for name, value in head.headers if name == "x-forwarded-for"]
                 # The last one was written by the proxy we believe; those before it by whoever wanted to.
@@ -151,7 +151,7 @@ class SmsFront:
         else:
             body = await read_body(request, route.max_body_bytes, self._memory)
             try:
-                whole = head._replace(body=body)
+                whole = HttpRequest(head.method, head.path, head.query, head.headers, body)
                 response = await self._answer_call(request, whole, route, call, client)
             finally:
                 self._memory.give_back(len(body))
@@ -166,7 +166,7 @@ class SmsFront:
             def is_gone() -> bool:
                 return request.transport is None or request.transport.is_closing()
 
-            own = whole._replace(path=whole.path[len(route.prefix) :])
+            own = _without_prefix(whole, route.prefix)
             return (await self._pipeline.handle(own, call, route, client, is_gone)).response
         if call.kind is CallKind.UNTOUCHED:
             return await self._ask(route, pass_on(whole, route.prefix, self._private))
@@ -175,7 +175,7 @@ class SmsFront:
     async def _report(self, whole: HttpRequest, route: SmsRoute, call: Call, client: Client) -> HttpResponse:
         """A report, status query or cancellation, with the numbers that we dropped in it."""
         dialect = route.dialect
-        own = whole._replace(path=whole.path[len(route.prefix) :])
+        own = _without_prefix(whole, route.prefix)
         job_ids = list(dialect.report_ids(own, call))
         kept = await self._dropped.find(client.name, route.upstream.name, job_ids) if job_ids else {}
         if kept is None:
@@ -202,6 +202,14 @@ class SmsFront:
         if isinstance(answer, UpstreamFault):
             return route.dialect.write_fault(_fault_of(answer), "the provider did not answer")
         return answer
+
+
+_normalise = lru_cache(maxsize=4096)(normalise_peer)
+"""Clients are few, and each asks often."""
+
+
+def _without_prefix(request: HttpRequest, prefix: str) -> HttpRequest:
+    return request._replace(path=request.path[len(prefix) :]) if prefix else request
 
 
 def _fault_of(fault: UpstreamFault) -> Fault:

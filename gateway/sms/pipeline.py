@@ -40,7 +40,7 @@ from gateway.sms.callbacks import answer_of
 from gateway.sms.in_hand import SmsInHand
 from gateway.sms.record import render_sms_record
 from gateway.sms.reports import DroppedNumbers
-from gateway.sms.route import SmsBrand, SmsRoute
+from gateway.sms.route import Outlet, SmsBrand, SmsRoute
 from gateway.sms.tags import SmsTags, fault_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -160,7 +160,9 @@ class SmsPipeline:
     async def _carry(self, sms: SmsInHand) -> HttpResponse:
         await self._recognise(sms)
         self._classify(sms)
-        native, dialect = await self._work(sms, partial(_translate, sms))
+        native, dialect = sms.asked, sms.route.dialect
+        if sms.route.outlet is not None:
+            native, dialect = await self._work(sms, partial(_translate, sms, sms.route.outlet))
         response: HttpResponse | UpstreamFault | None = None
         for _ in range(MAX_DECISIONS):
             await self._look_up(sms)
@@ -168,7 +170,7 @@ class SmsPipeline:
             await self._work(sms, partial(self._decide, sms))
             if not sms.kept or sms.asked.is_dry:
                 break
-            if any(fate is not None and fate.outcome is Outcome.DEFERRED for fate in sms.fates):
+            if any(settlement.verdict is Verdict.DEFER for settlement in sms.settlements):
                 break
             await self._work(sms, partial(self._put_opt_out, sms))
             outgoing = await self._work(sms, partial(_write, sms, native, dialect))
@@ -493,11 +495,8 @@ class SmsPipeline:
         log.error("sms.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)
 
 
-def _translate(sms: SmsInHand) -> tuple[Submission, Dialect]:
-    """The request as the upstream's dialect reads it: its own where the client speaks that dialect anyway."""
-    outlet = sms.route.outlet
-    if outlet is None:
-        return sms.asked, sms.route.dialect
+def _translate(sms: SmsInHand, outlet: Outlet) -> tuple[Submission, Dialect]:
+    """The request as another dialect reads it, which the upstream speaks and the client does not."""
     composed = outlet.composer.compose(sms.asked, outlet.account)
     call = outlet.dialect.recognise(composed)
     if call is None or call.kind is not CallKind.SEND:
