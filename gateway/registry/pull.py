@@ -1,0 +1,269 @@
+"""Pull: what changed in the registry, page by page, into the index (İYS API reference, 6.7).
+
+Per brand and source one ``Place``: the cursor, and the stretch of registry time of which every movement is in the index
+(``since`` to ``until``). Changes are durable before the cursor that passes them, so a kill anywhere only repeats, and
+repeating changes nothing. A source is followed until an answer is empty; then everything stored up to an hour before
+that question is known.
+
+The brand's watermark follows if it lies within that stretch. If it lies before it (away for longer than the feed's
+seven days, or never loaded) there is a *gap*: the feed goes on being read, but the watermark stays, the index ages
+visibly, and an alarm is raised, until a verification of all addresses or a new complete import has moved the watermark
+into the stretch. The index keeps no addresses, so this takes their list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import orjson
+import structlog
+
+from filters.consent_key import ConsentKeys
+from filters.registry.failures import Failure, Refused
+from filters.registry.merging import read_movements
+from filters.registry.values import ChangesPage, ChangesSource
+from gateway.registry.failures import failure_words
+from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
+from gateway.registry.questions import QuestionBook, wait_for
+
+log = structlog.stdlib.get_logger(__name__)
+
+LAG_S = 3600
+"""The feed never shows the last hour."""
+
+WINDOW_S = 7 * 86400
+"""So far back it reaches."""
+
+WINDOW_MARGIN_S = 600
+"""What is nearer to the window's end than this may fall out of it while we ask."""
+
+PAGE = 1000
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 300.0
+_CURSOR_REFUSED = frozenset({400, 404, 422})
+
+
+class Place(NamedTuple):
+    """How far one source of one brand has been read: cursor, and the stretch of time that is known without a hole."""
+
+    after: str | None
+    since: int
+    until: int
+
+    def pack(self) -> bytes:
+        return orjson.dumps(self._asdict())
+
+
+def unpack_place(packed: bytes | None) -> Place | None:
+    """None for nothing, and for what is no place: then reading begins anew, which only repeats."""
+    if not packed:
+        return None
+    try:
+        found = orjson.loads(packed)
+        after, since, until = found["after"], found["since"], found["until"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not (after is None or isinstance(after, str)) or not isinstance(since, int) or not isinstance(until, int):
+        return None
+    return Place(after, since, until)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What is told of one source of one brand. Instants are 0 before the first time."""
+
+    succeeded_at: int = 0
+    moved_at: int = 0
+    until: int = 0
+    failure: str = ""
+    failed_at: int = 0
+    movements: int = 0
+    unreadable: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Pull:
+    """A ``Task``; one turn reads each brand's two sources to their end. ``clock``: seconds since 1970 UTC."""
+
+    name = "pull"
+
+    def __init__(
+        self,
+        links: Sequence[BrandLink],
+        index: SyncIndex,
+        memory: SyncMemory,
+        book: QuestionBook,
+        keys: ConsentKeys,
+        *,
+        interval_s: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._links = links
+        self._index = index
+        self._memory = memory
+        self._book = book
+        self._keys = keys
+        self._interval_s = interval_s
+        self._clock = clock
+        self._told = {(link.code, source): _Told() for link in links for source in ChangesSource}
+        self._gaps: dict[int, int | None] = {link.code: None for link in links}
+        self._held: dict[int, bool] = {link.code: False for link in links}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.gather(*(self._follow(link, stop) for link in self._links))
+
+    async def _follow(self, link: BrandLink, stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            failure = await self.turn(link, stop)
+            failures = failures + 1 if failure is not None else 0
+            growing_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10)) if failures else 0.0
+            pause_s = self._interval_s if failure is None else min(3600.0, max(growing_s, failure.pause_s))
+            await wait_for(stop, pause_s)
+
+    async def turn(self, link: BrandLink, stop: asyncio.Event | None = None) -> Failure | None:
+        """Read both sources to their end and move the watermark. Raises ``OSError`` where the store does not answer."""
+        places: list[Place] = []
+        for source in (ChangesSource.REGISTRY, ChangesSource.PROVIDER):
+            found = await self._read_source(link, source, stop)
+            if found is None:
+                return None  # told to stop
+            if isinstance(found, Failure):
+                self._note_failure(link.code, source, found)
+                return found
+            places.append(found)
+        await self._move_watermark(link.code, places)
+        return None
+
+    async def _read_source(
+        self, link: BrandLink, source: ChangesSource, stop: asyncio.Event | None
+    ) -> Place | Failure | None:
+        name = f"pull/{link.code}/{source}"
+        place = self._usable(unpack_place(await self._memory.recall(name)), int(self._clock()))
+        told = self._told[link.code, source]
+        derive = partial(self._keys.derive, link.code)
+        while stop is None or not stop.is_set():
+            asked_at = int(self._clock())
+            page = await link.api.changes(link.registry, source, place.after, PAGE)
+            if isinstance(page, Failure):
+                if isinstance(page, Refused) and page.status in _CURSOR_REFUSED and place.after is not None:
+                    # Unknown or expired: from the window's beginning, which only repeats.
+                    log.warning("registry.cursor.refused", brand=link.code, source=source, failure=failure_words(page))
+                    place = self._anew(place, int(self._clock()))
+                    continue
+                return page
+            if not page.size:
+                place = place._replace(until=max(place.until, asked_at - LAG_S))
+                await self._memory.keep(name, place.pack())
+                told.succeeded_at, told.until, told.failure = asked_at, place.until, ""
+                return place
+            await self._take(link, page, derive, told)
+            if page.after is None or page.after == place.after:
+                # Not to be asked for again without end; the next turn begins where this one did.
+                log.error("registry.cursor.missing", brand=link.code, source=source)
+                told.failures["no cursor"] += 1
+                told.failure, told.failed_at = "no cursor", asked_at
+                return _NoCursor()
+            place = place._replace(after=page.after)
+            await self._memory.keep(name, place.pack())
+            told.moved_at = asked_at
+        return None
+
+    async def _take(self, link: BrandLink, page: ChangesPage, derive: Callable[[bytes], bytes], told: _Told) -> None:
+        found = read_movements(page.movements, tuple(each.recipient for each in page.unread), derive)
+        if found.subjects or found.unknown:
+            told.unreadable += len(page.unread) + found.unknown
+            log.error(
+                "registry.movements.unreadable",
+                brand=link.code,
+                to_be_asked=len(found.subjects),
+                unknown_addresses=found.unknown,
+                fields=sorted({each.field for each in page.unread}),
+            )
+            await self._book.add(link.code, found.subjects)
+        if found.changes:
+            await self._index.apply(link.code, found.changes)
+        told.movements += len(page.movements)
+
+    def _usable(self, place: Place | None, now: int) -> Place:
+        """``place`` if the feed still reaches back to its end; else one that begins where the feed does."""
+        begins_at = now - WINDOW_S + WINDOW_MARGIN_S
+        if place is None or place.until < begins_at:
+            # Nothing is known to lie without a hole before the feed's beginning.
+            return Place(None, begins_at, begins_at)
+        return place
+
+    def _anew(self, place: Place, now: int) -> Place:
+        return self._usable(place._replace(after=None), now)
+
+    async def _move_watermark(self, code: int, places: Sequence[Place]) -> None:
+        since = max(place.since for place in places)
+        until = min(place.until for place in places)
+        watermark_at = (await self._index.watermarks()).get(code)
+        self._note_gap(code, watermark_at, since)
+        if self._gaps[code] is not None or watermark_at is None:
+            return
+        self._held[code] = bool(await self._book.waiting(code))
+        if not self._held[code] and until > watermark_at:
+            await self._index.apply(code, [], watermark_at=until)
+
+    def _note_gap(self, code: int, watermark_at: int | None, since: int) -> None:
+        gap_from = watermark_at if watermark_at is not None and watermark_at < since else None
+        if gap_from is not None and self._gaps[code] is None:
+            log.error(
+                "registry.gap",
+                brand=code,
+                known_until=gap_from,
+                feed_since=since,
+                mend="izinkapi registry load with the list of all addresses, or a new complete import",
+            )
+        if gap_from is None and self._gaps[code] is not None:
+            log.info("registry.gap.closed", brand=code)
+        self._gaps[code] = gap_from
+
+    def _note_failure(self, code: int, source: ChangesSource, failure: Failure) -> None:
+        told = self._told[code, source]
+        words = failure_words(failure)
+        told.failures[words] += 1
+        if told.failure != words:
+            log.warning("registry.pull.failed", brand=code, source=source, failure=words)
+        told.failure, told.failed_at = words, int(self._clock())
+
+    def describe(self) -> dict[str, object]:
+        """By brand: ``gap_since_at`` (None for none), ``is_held`` by open questions, and each source."""
+        return {
+            str(link.code): {
+                "gap_since_at": self._gaps[link.code],
+                "is_held": self._held[link.code],
+                **{
+                    str(source): {
+                        "succeeded_at": told.succeeded_at,
+                        "cursor_moved_at": told.moved_at,
+                        "known_until_at": told.until,
+                        "failure": told.failure,
+                        "failed_at": told.failed_at,
+                        "failures": dict(told.failures),
+                        "movements": told.movements,
+                        "unreadable": told.unreadable,
+                    }
+                    for source in ChangesSource
+                    for told in (self._told[link.code, source],)
+                },
+            }
+            for link in self._links
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _NoCursor(Failure):
+    """A page with movements and no way to the next one."""
+
+    @property
+    def pause_s(self) -> float:
+        return 60.0
