@@ -127,6 +127,10 @@ class SmsFront:
             raise RequestRefusedError(Fault.TOO_MANY_REQUESTS, "too many logins, try again later")
         return result
 
+    def _is_stranger_by_network(self, request: web.Request, head: HttpRequest) -> bool:
+        peer = self.peer_of(request, head)
+        return not peer or self._clients.find_by_network(peer) is None
+
     def peer_of(self, request: web.Request, head: HttpRequest) -> str:
         """The client's address, normalised; "" where it is not known."""
         try:
@@ -146,6 +150,9 @@ class SmsFront:
 
     async def _take(self, request: web.Request, head: HttpRequest, route: SmsRoute, call: Call) -> HttpResponse:
         client = await self.find_client(request, head)
+        if isinstance(route.dialect, PlainDialect) and self._is_stranger_by_network(request, head):
+            # The login was meant for us: the next hop has no business with it.
+            head = head._replace(headers=tuple(each for each in head.headers if each[0] != "authorization"))
         if call.kind is CallKind.REFUSED:
             response = route.dialect.write_fault(Fault.NOT_ALLOWED, "this call cannot be checked and is not passed on")
         else:

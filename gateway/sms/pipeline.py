@@ -8,7 +8,6 @@ dialect's own temporary fault, and nothing is sent that was not looked up within
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +36,7 @@ from filters.sms.suffix import SuffixProblem, SuffixRefusal
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
 from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.sms.callbacks import answer_of
+from gateway.sms.heavy import HeavySteps
 from gateway.sms.in_hand import SmsInHand
 from gateway.sms.record import render_sms_record
 from gateway.sms.reports import DroppedNumbers
@@ -115,7 +115,7 @@ class SmsPipeline:
         self._next_id = next_id
         self._node = node
         self._store = store
-        self._threads = threads
+        self._heavy = HeavySteps(threads)
         self._observe = observe
         self._note_retry = note_retry
         self._clock = clock
@@ -489,7 +489,7 @@ class SmsPipeline:
         """``step`` here, or in a thread where it may take long."""
         if not sms.is_heavy:
             return step()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, step)
+        return await self._heavy.run(step)
 
     def _log_fault(self, sms: SmsInHand, fault: BaseException) -> None:
         log.error("sms.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)

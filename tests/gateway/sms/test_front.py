@@ -169,9 +169,7 @@ class Place:
             name.replace("_", "-"): headers[name] for name in headers
         }
         url = URL(self.url + path, encoded=True)
-        async with self.session.request(
-            method, url, data=raw and io.BytesIO(raw), headers=fields
-        ) as response:
+        async with self.session.request(method, url, data=raw and io.BytesIO(raw), headers=fields) as response:
             return Reply(response.status, await response.read(), dict(response.headers))
 
     async def raw(self, wire: bytes) -> bytes:
@@ -229,6 +227,16 @@ async def test_a_client_is_known_by_its_login(open_place: Any) -> None:
     assert (await place.call("POST", "/v1/check", {"recipient": YES}, Authorization=f"Basic {wrong}")).status == 401
     assert (await place.call("POST", "/v1/check", {"recipient": YES}, Authorization="Basic %%%")).status == 401
     assert (await place.call("POST", "/v1/check", {"recipient": YES})).status == 401
+
+
+async def test_a_login_that_was_meant_for_us_does_not_go_upstream(open_place: Any) -> None:
+    hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("parola")
+    place = await open_place(accesses=[ClientAccess(SHOP_CLIENT, (), "shop", hashed)])
+    login = base64.b64encode(b"shop:parola").decode()
+    body = {"text": "x", "recipients": [YES]}
+    assert (await place.call("POST", "/v1/messages", body, Authorization=f"Basic {login}")).status == 200
+    (asked,) = place.world.upstream.asked
+    assert asked.header("authorization") is None
 
 
 async def test_behind_a_trusted_proxy_the_last_forwarded_address_counts(open_place: Any) -> None:

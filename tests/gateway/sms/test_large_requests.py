@@ -1,0 +1,58 @@
+"""Fifty thousand recipients in one request: all answered for, the loop free meanwhile, the collector back at work."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+
+import orjson
+
+from tests.support.sms_world import SHOP_CLIENT, SmsWorld, message, number
+
+MANY = 50_000
+
+
+async def test_fifty_thousand_recipients_are_decided_in_order(world: SmsWorld) -> None:
+    """Every third has consented. Other work has its turn all the while: the longest wait is a fraction of the whole."""
+    people = [number(n) for n in range(MANY)]
+    await world.consent(people[::3])
+    waits: list[float] = []
+    is_done = False
+
+    async def other_work() -> None:
+        while not is_done:
+            started = time.perf_counter()
+            await asyncio.sleep(0)
+            waits.append(time.perf_counter() - started)
+
+    working = asyncio.create_task(other_work())
+    response = await world.ask_raw(json.dumps(message(*people)).encode())
+    is_done = True
+    await working
+    answer = orjson.loads(response.body)
+    assert world.provider.numbers() == people[::3]
+    assert [entry["to"] for entry in answer["recipients"]] == people
+    relayed = [entry["outcome"] == "relayed" for entry in answer["recipients"]]
+    assert relayed == [n % 3 == 0 for n in range(MANY)]
+    (record,) = world.records()
+    assert len(record["recipients"]) == MANY
+    assert len(waits) > 20, "the loop was held"
+    assert gc.isenabled()
+
+
+async def test_fifty_thousand_texts_each_carry_the_opt_out(world: SmsWorld) -> None:
+    people = [number(n) for n in range(MANY)]
+    await world.consent(people)
+    body = {"recipients": [{"to": each, "text": f"Sayin {n}"} for n, each in enumerate(people)], "class": "commercial"}
+    await world.ask_raw(json.dumps(body).encode())
+    assert [taken.text.split(" ")[1] for taken in world.provider.taken] == [str(n) for n in range(MANY)]
+    assert all("RET ORNEK" in taken.text for taken in world.provider.taken)
+
+
+async def test_one_more_than_the_cap_is_refused_as_a_whole(world: SmsWorld) -> None:
+    response = await world.ask_raw(json.dumps(message(*[number(1)] * (MANY + 1))).encode(), SHOP_CLIENT)
+    assert response.status == 400
+    assert b"too_many_recipients" in response.body
+    assert world.upstream.asked == []
