@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -75,12 +75,20 @@ class ReportSeal:
 
     def seal(self, report: RefusalReport, nonce: bytes) -> bytes:
         """The sealed form. ``nonce``: ``NONCE_BYTES`` random bytes, never used twice with one key."""
-        plain = orjson.dumps({**report._asdict(), "key": report.key.hex(), "v": 1})
-        return bytes((self._current,)) + nonce + self._ciphers[self._current].encrypt(nonce, plain, report.item_id)
+        return self.seal_fields(report.item_id, {**report._asdict(), "key": report.key.hex(), "v": 1}, nonce)
+
+    def seal_fields(self, item_id: bytes, fields: Mapping[str, object], nonce: bytes) -> bytes:
+        """The sealed form of whatever else waits in the outbox (JSON values); ``nonce`` as in ``seal``."""
+        plain = orjson.dumps(fields)
+        return bytes((self._current,)) + nonce + self._ciphers[self._current].encrypt(nonce, plain, item_id)
 
     def open(self, item_id: bytes, sealed: bytes) -> RefusalReport:
         """The report behind ``sealed``. Raises ``ValueError`` if it was altered, belongs to another item, or its key
         is missing."""
+        return refusal_of(self.open_fields(item_id, sealed))
+
+    def open_fields(self, item_id: bytes, sealed: bytes) -> dict[str, Any]:
+        """The fields behind ``sealed``; ``v`` says of which kind of report. Raises ``ValueError`` as ``open``."""
         cipher = self._ciphers.get(sealed[0]) if sealed else None
         if cipher is None:
             raise ValueError("refusal report: sealed with a key that is not configured")
@@ -88,13 +96,18 @@ class ReportSeal:
             plain = cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], item_id)
         except (InvalidTag, ValueError) as error:
             raise ValueError("refusal report: altered, or sealed for another item") from error
-        fields = orjson.loads(plain)
-        return RefusalReport(
-            fields["brand"],
-            Channel(fields["channel"]),
-            RecipientType(fields["recipient_type"]),
-            fields["address"],
-            bytes.fromhex(fields["key"]),
-            fields["refused_at"],
-            fields["source"],
-        )
+        fields: dict[str, Any] = orjson.loads(plain)
+        return fields
+
+
+def refusal_of(fields: Mapping[str, Any]) -> RefusalReport:
+    """The report in opened fields."""
+    return RefusalReport(
+        fields["brand"],
+        Channel(fields["channel"]),
+        RecipientType(fields["recipient_type"]),
+        fields["address"],
+        bytes.fromhex(fields["key"]),
+        fields["refused_at"],
+        fields["source"],
+    )
