@@ -58,6 +58,11 @@ class FileChecks:
         for n, upstream in enumerate(configuration.smtp_upstreams):
             if upstream.ca_file is not None:
                 self._read_certificates(("upstreams", "smtp", n, "ca_file"), upstream.ca_file)
+        if (registry := configuration.registry) is not None:
+            if registry.ca_file is not None:
+                self._read_certificates(("registry", "ca_file"), registry.ca_file)
+            if registry.push is not None and registry.push.certificate is not None:
+                self._check_certificate(("registry", "push"), registry.push.certificate)
         if configuration.store.ca_file is not None:
             self._read_certificates(("store", "ca_file"), configuration.store.ca_file)
         for n, brand in enumerate(configuration.brands):

@@ -51,8 +51,16 @@ class SecretSources:
         for reference in _find_references(document):
             self._read(reference, self.findings)
         if (registry := document.registry) is not None:
-            path = ("registry", "password")
+            path: problems.Path = ("registry", "password")
+            place: problems.Path
             self._read(SecretReference(path, registry.password, registry.password_file), self.warnings)
+            for n, account in enumerate(registry.accounts):
+                place = ("registry", "accounts", n, "password")
+                self._read(SecretReference(place, account.password, account.password_file), self.warnings)
+            if registry.push is not None:
+                # Not to be done without: a receiver without a password would take refusals back for anybody.
+                place = ("registry", "push", "password")
+                self._read(SecretReference(place, registry.push.password, registry.push.password_file), self.findings)
         for n, client in enumerate(document.clients):
             self._read_password_hash(n, client.password_hash, client.password_hash_file)
         for n, provider in enumerate(document.upstreams.sms):

@@ -270,12 +270,43 @@ class OptOutMailListenerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryAccount:
+    """An account of the registry and the brands it acts for."""
+
+    brands: tuple[int, ...]
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPushSettings:
+    """``path``: of ``public_url``, the only one answered. ``registers``: we register it ourselves."""
+
+    address: Endpoint
+    public_url: str
+    path: str
+    username: str
+    password: Secret
+    certificate: Certificate | None
+    registers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """``password`` is None also where its file could not be read; that is then among the warnings."""
+    """``password`` is None also where its file could not be read; that is then among the warnings.
+
+    ``accounts``: every account whose password is known, that of the section with the brands no other acts for. A
+    brand in none of them is not kept in step.
+    """
 
     base_url: str
     username: str | None
     password: Secret | None
+    ca_file: Path | None
+    pull_interval_s: float
+    requests_per_second: int
+    accounts: tuple[RegistryAccount, ...]
+    push: RegistryPushSettings | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from filters.brand import Brand
 from filters.client import Client
@@ -18,6 +19,7 @@ from gateway.configuration.document import Document
 from gateway.configuration.sections.brands import BrandSection
 from gateway.configuration.sections.clients import ClientSection, SmsRuleSection
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
+from gateway.configuration.sections.registry import RegistryPushSection
 from gateway.configuration.sections.rules import UnrecordedMerchant
 from gateway.configuration.sections.upstreams import SmsUpstreamSection, SmtpUpstreamSection, TlsMode
 from gateway.configuration.settings import (
@@ -31,6 +33,8 @@ from gateway.configuration.settings import (
     HttpListenerSettings,
     LogSettings,
     OptOutMailListenerSettings,
+    RegistryAccount,
+    RegistryPushSettings,
     RegistrySettings,
     RewritingSettings,
     SecretSource,
@@ -303,10 +307,42 @@ class _Settling:
         section = document.registry
         if section is None:
             return None
-        return RegistrySettings(section.base_url, section.username, self._secrets.get(("registry", "password")))
+        password = self._secrets.get(("registry", "password"))
+        others = {code for account in section.accounts for code in account.brands}
+        accounts = []
+        if section.username is not None and password is not None:
+            rest = tuple(brand.code for brand in document.brands if brand.code not in others)
+            accounts.append(RegistryAccount(rest, section.username, password))
+        for n, account in enumerate(section.accounts):
+            known = self._secrets.get(("registry", "accounts", n, "password"))
+            if known is not None:
+                accounts.append(RegistryAccount(account.brands, account.username, known))
+        return RegistrySettings(
+            section.base_url,
+            section.username,
+            password,
+            self._resolve_optional(section.ca_file),
+            section.pull_interval.seconds,
+            section.requests_per_second,
+            tuple(account for account in accounts if account.brands),
+            self._registry_push(section.push),
+        )
+
+    def _registry_push(self, section: RegistryPushSection | None) -> RegistryPushSettings | None:
+        if section is None:
+            return None
+        return RegistryPushSettings(
+            section.address,
+            section.public_url,
+            urlsplit(section.public_url).path or "/",
+            section.username,
+            self._secrets["registry", "push", "password"],
+            self._certificate(section),
+            section.registers,
+        )
 
     def _certificate(
-        self, section: SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection
+        self, section: SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection | RegistryPushSection
     ) -> Certificate | None:
         if section.tls is TlsMode.NONE or section.certificate_file is None or section.private_key_file is None:
             return None

@@ -21,6 +21,7 @@ from gateway.configuration.rules.names import (
     references_exist,
     something_is_there,
 )
+from gateway.configuration.rules.registry import accounts_act_for_brands, push_can_reach_us
 from gateway.configuration.rules.secrets import logins_are_complete, passwords_travel_encrypted, secrets_have_one_source
 from gateway.configuration.rules.senders import (
     brands_have_an_identity,
@@ -76,6 +77,8 @@ RULES: tuple[Rule, ...] = (
     smpp_upstreams_can_be_bound_to,
     smpp_listeners_have_what_they_need,
     brands_can_word_their_opt_out,
+    accounts_act_for_brands,
+    push_can_reach_us,
 )
 
 

@@ -23,6 +23,10 @@ def secrets_have_one_source(document: Document) -> Iterator[Finding]:
             yield from find_two_sources(("upstreams", "sms", n), provider, name)
     if document.registry is not None:
         yield from find_two_sources(("registry",), document.registry, "password")
+        for n, account in enumerate(document.registry.accounts):
+            yield from find_two_sources(("registry", "accounts", n), account, "password")
+        if document.registry.push is not None:
+            yield from find_two_sources(("registry", "push"), document.registry.push, "password")
 
 
 def logins_are_complete(document: Document) -> Iterator[Finding]:

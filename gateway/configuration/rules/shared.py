@@ -28,6 +28,8 @@ def listener_addresses(document: Document) -> Iterator[tuple[Path, Endpoint]]:
     for name, group in groups:
         for n, listener in enumerate(group):
             yield ("listeners", name, n, "address"), listener.address
+    if document.registry is not None and document.registry.push is not None:
+        yield ("registry", "push", "address"), document.registry.push.address
     yield ("admin", "address"), document.admin.address
 
 

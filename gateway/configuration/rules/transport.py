@@ -8,6 +8,7 @@ from gateway.configuration.document import Document
 from gateway.configuration.problems import Path, render_path
 from gateway.configuration.rules.shared import beside, find_repeated, listener_addresses, upstream_addresses
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
+from gateway.configuration.sections.registry import RegistryPushSection
 from gateway.configuration.sections.upstreams import TlsMode
 from gateway.configuration.validate import Finding
 
@@ -30,6 +31,8 @@ def tls_settings_are_complete(document: Document) -> Iterator[Finding]:
                 '"tls"',
                 hint="mail servers deliver without TLS from the first byte",
             )
+    if document.registry is not None and document.registry.push is not None:
+        yield from _certificate_rules(("registry", "push"), document.registry.push)
     for n, upstream in enumerate(document.upstreams.smtp):
         path = ("upstreams", "smtp", n)
         if upstream.tls is TlsMode.NONE:
@@ -104,7 +107,7 @@ def limits_fit_each_other(document: Document) -> Iterator[Finding]:
 
 
 def _certificate_rules(
-    path: Path, listener: SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection
+    path: Path, listener: SmtpListenerSection | HttpListenerSection | OptOutMailListenerSection | RegistryPushSection
 ) -> Iterator[Finding]:
     for name in ("certificate_file", "private_key_file"):
         is_set = getattr(listener, name) is not None
