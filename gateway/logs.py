@@ -45,7 +45,7 @@ _PIPE_ATOMIC_BYTES = 4096
 OUR_TEXTS = frozenset(
     {
         "event", "level", "at", "message_id", "session", "node", "head", "link", "key_id", "writer", "logger", "name",
-        "client", "listener", "upstream", "reason", "row", "mersis",
+        "client", "listener", "upstream", "operation", "reason", "row", "mersis",
     }
 )  # fmt: skip
 """Fields whose texts we made or configured; ids and hashes look like secrets. Masked only if an "@" is in them."""
