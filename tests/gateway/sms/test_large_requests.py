@@ -6,9 +6,14 @@ import asyncio
 import gc
 import json
 import time
+from collections.abc import Callable, Sequence
 
 import orjson
+import pytest
 
+from filters.sms.dialects.plain import PlainDialect
+from filters.sms.http import HttpRequest
+from filters.sms.message import Submission
 from tests.support.sms_world import SHOP_CLIENT, SmsWorld, message, number
 
 MANY = 50_000
@@ -55,4 +60,33 @@ async def test_one_more_than_the_cap_is_refused_as_a_whole(world: SmsWorld) -> N
     response = await world.ask_raw(json.dumps(message(*[number(1)] * (MANY + 1))).encode(), SHOP_CLIENT)
     assert response.status == 400
     assert b"too_many_recipients" in response.body
+    assert world.upstream.asked == []
+
+
+class Forgetful(PlainDialect):
+    """A codec with a fault: the ``n``-th that was left out is written all the same, in place of the last permitted."""
+
+    wrong = ""
+
+    def write(self, submission: Submission, kept: Sequence[int], texts: Sequence[str]) -> HttpRequest:
+        request = super().write(submission, kept, texts)
+        if len(kept) < 2:
+            return request
+        last = submission.recipients[kept[-1]].number
+        assert last is not None
+        return request._replace(body=request.body.replace(last.e164.encode(), self.wrong.encode()))
+
+
+@pytest.mark.parametrize("spelled", [number(1), number(1)[3:], "0532 000 00 01", "(0532) 000-00-01", ""])
+@pytest.mark.parametrize("size", [3, 1200])
+async def test_a_codec_that_writes_another_number_sends_nothing(
+    make_world: Callable[..., SmsWorld], size: int, spelled: str
+) -> None:
+    """Whatever is written is checked against what was decided, in requests of every size."""
+    dialect = Forgetful()
+    dialect.wrong = spelled
+    world = make_world(dialect=dialect)
+    await world.consent([number(n) for n in range(size) if n != 1])
+    response = await world.ask_raw(json.dumps(message(*[number(n) for n in range(size)])).encode())
+    assert response.status == 503
     assert world.upstream.asked == []
