@@ -67,7 +67,7 @@ class PlainProvider:
         if self.fault is Fault.WRONG_KEY:
             return 401, b'{"error":{"code":"unauthenticated","detail":"wrong key"}}'
         job_id = f"job-{next(self._ids)}"
-        entries = []
+        entries: list[dict[str, str]] = []
         for entry in asked["recipients"]:
             text = entry.get("text", asked.get("text"))
             self.taken.append(Taken(job_id, entry["to"], text, entry.get("reference", "")))
@@ -77,7 +77,9 @@ class PlainProvider:
         return 200, json.dumps({"id": job_id, "recipients": entries}).encode()
 
     def report(self, job_id: str) -> tuple[int, bytes]:
-        entries = [{"to": taken.to, "outcome": "relayed"} for taken in self.taken if taken.job_id == job_id]
+        entries: list[dict[str, str]] = [
+            {"to": taken.to, "outcome": "relayed"} for taken in self.taken if taken.job_id == job_id
+        ]
         if not entries:
             return 404, b'{"error":{"code":"not_found","detail":"no such message"}}'
         return 200, json.dumps({"id": job_id, "recipients": entries}).encode()

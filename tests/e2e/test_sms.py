@@ -371,5 +371,7 @@ def test_a_complaint_about_one_number_finds_its_decisions(sms: SmsGateway) -> No
 
 
 def test_requests_are_counted(sms: SmsGateway) -> None:
-    wait_until(lambda: sms.gateway.metric("izinkapi_messages_total", channel="sms", outcome="relayed") > 0, "the counter")
+    wait_until(
+        lambda: sms.gateway.metric("izinkapi_messages_total", channel="sms", outcome="relayed") > 0, "the counter"
+    )
     assert sms.gateway.metric("izinkapi_recipients_total", channel="sms", verdict="drop", reason="REFUSED") > 0
