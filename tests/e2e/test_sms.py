@@ -363,7 +363,8 @@ def test_a_complaint_about_one_number_finds_its_decisions(sms: SmsGateway) -> No
     yes, no = sms.people(1, 1)
     sms.netgsm_send(*yes, *no)
     found = sms.gateway.izinkapi(
-        "evidence", "find", "-c", str(sms.gateway.config), "--brand", str(BRAND), "--recipient", f"+90{no[0]}", "--json",
+        "evidence", "find", "-c", str(sms.gateway.config), "--brand", str(BRAND),
+        "--recipient", f"+90{no[0]}", "--json",
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert "REFUSED" in found.stdout

@@ -71,7 +71,7 @@ async def test_a_request_of_ours_is_written_in_the_providers_dialect(name: str) 
 
 
 @pytest.mark.parametrize("name", COMPOSERS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     people=st.lists(
         st.tuples(st.integers(0, 30), st.booleans(), st.sampled_from(["Bahar", "Yaz", "Şimdi"])), min_size=1

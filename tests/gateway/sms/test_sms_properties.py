@@ -94,7 +94,7 @@ def is_consenting(spelling: str) -> bool:
         return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     bodies,
     st.none() | st.sampled_from(LookupFailure),
@@ -129,7 +129,7 @@ def test_nobody_without_consent_is_in_any_upstream_request(
             assert len(sent) <= len(asked), "the second attempt reached somebody again"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=80),
