@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import secrets
+import signal
 import socket
 import ssl
 import sys
@@ -25,6 +26,7 @@ import uvloop
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
+from adapters.registry import Credentials, RegistryAddress, RegistryObserver, records_in
 from adapters.smpp import LinkEvent, SmscLife, SmscSender, SmscSettings, SmscUpstream
 from adapters.sms.settings import HttpUpstreamSettings
 from adapters.sms.upstream import HttpUpstream
@@ -44,6 +46,7 @@ from filters.mime.footer import Footer, Language, find_texts, make_footer
 from filters.mime.limits import DEFAULT_LIMITS
 from filters.mime.plan import RewriteSettings
 from filters.refusal_report import ReportSeal
+from filters.registry.limits import Limits
 from filters.smpp.client_session import ClientLimits
 from filters.sms.note_seal import NoteSeal
 from filters.token import Grant, OptOutLinks, TokenKeys
@@ -57,6 +60,7 @@ from gateway.configuration.sections.upstreams import MailProtocol
 from gateway.configuration.settings import (
     BrandSettings,
     Certificate,
+    RegistryPushSettings,
     SmsUpstreamSettings,
     SmtpListenerSettings,
     SmtpUpstreamSettings,
@@ -79,6 +83,12 @@ from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.refusals import RefusalReports, Refusals
+from gateway.registry.assembly import SyncSide, make_links
+from gateway.registry.metrics import PushMetrics, SyncMetrics
+from gateway.registry.ports import BrandLink
+from gateway.registry.process import SyncProcess, default_sync_command
+from gateway.registry.push import PushReceiver
+from gateway.registry.questions import QuestionBook
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
@@ -233,6 +243,95 @@ def housekeeping_main() -> None:
         logs.close()
 
 
+@dataclass(frozen=True, slots=True)
+class SyncOrder:
+    """Everything the sync process needs to know."""
+
+    configuration: Configuration
+    secrets: InstallationSecrets
+    channel: int
+
+
+def sync_main() -> None:
+    """Entry of the sync process: its order comes on standard input."""
+    order = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - written by our own supervisor, over a pipe
+    logs = configure_logs(order.configuration.log.level, order.configuration.log.format, fixed={"process": "sync"})
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run_sync(order, logs))
+    finally:
+        logs.close()
+
+
+async def _run_sync(order: SyncOrder, logs: Logs) -> None:
+    loop = asyncio.get_running_loop()
+    logs.watch_loop(loop)
+    configuration, kept = order.configuration, order.secrets
+    keys = ConsentKeys(kept.index_secret.reveal())
+    metrics = SyncMetrics(each.brand.code for each in configuration.brands)
+    store = _open_store(configuration, keys)
+    registry = RegistryLinks(configuration, metrics)
+    settings = configuration.registry
+    assert settings is not None
+    side = SyncSide(
+        registry.links,
+        store,
+        store,
+        keys,
+        _note_seal(kept),
+        {each.brand.code: each.policy for each in configuration.brands if each.brand.is_active},
+        configuration.store.state_directory / "registry",
+        metrics,
+        pull_interval_s=settings.pull_interval_s,
+        push=settings.push,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, side.leave)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # reload is the supervisor's
+    reports = ReportSender(socket.socket(fileno=order.channel), side.leave)
+    await reports.start()
+    try:
+        health = await store.start()
+        if health.failure is not None:
+            log.warning("store.unusable", failure=health.failure, detail=health.detail)
+        await side.run(reports.send)
+    finally:
+        await registry.close()
+        await store.close()
+        await reports.close()
+
+
+class RegistryLinks:
+    """The registry as this installation may use it: a client for each account, a link for each brand.
+
+    Its limits and tokens are kept in the state directory, for all processes of the machine. Raises ``OSError``, and
+    ``RegistrySettingsError`` (a ``ValueError``).
+    """
+
+    def __init__(self, configuration: Configuration, observer: RegistryObserver | None = None) -> None:
+        settings = configuration.registry
+        if settings is None:
+            raise ValueError("registry: the configuration has no section [registry]")
+        self._address = RegistryAddress(
+            settings.base_url,
+            records=records_in(configuration.store.state_directory / "registry"),
+            limits=Limits(per_second=settings.requests_per_second),
+            ca_file=str(settings.ca_file) if settings.ca_file else None,
+            observer=observer,
+        )
+        self.links: list[BrandLink] = make_links(
+            configuration, settings, lambda user, password: self._address.client(Credentials(user, password))
+        )
+
+    async def close(self) -> None:
+        """End logins, waiting requests and connections."""
+        await self._address.close()
+
+
+def _note_seal(kept: InstallationSecrets) -> NoteSeal:
+    return NoteSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current)
+
+
 async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
     loop = asyncio.get_running_loop()
     logs.watch_loop(loop)
@@ -347,7 +446,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             recorder=recorder,
             clients=clients,
             keys=keys,
-            seal=NoteSeal(kept.outbox_keys.reveal(), kept.outbox_keys.current),
+            seal=_note_seal(kept),
             tag_headers=_tag_headers(configuration),
             upstreams=providers,
             observer=SmsObserver(metrics, logs.canonical, time.time),
@@ -376,6 +475,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         doors.append(SmppDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
     doors += _http_doors(order, sms, recorder, tokens, keys, observer)
     doors += _intake_doors(order, recorder, tokens, keys, observer)
+    doors += _push_doors(order, store, keys, observer)
     return Worker(
         evidence=evidence,
         store=store,
@@ -513,6 +613,29 @@ def _intake_doors(
         )
         doors.append(IntakeDoor(intake, order.take(endpoint_key("opt_out_mail", mail.address))))
     return doors
+
+
+def _push_doors(order: WorkerOrder, store: Store, keys: ConsentKeys, observer: Observer) -> list[Door]:
+    """Where the registry tells at once what citizens did; in every worker, so that no single process has to be up."""
+    registry = order.configuration.registry
+    if registry is None or registry.push is None:
+        return []
+    push = registry.push
+    receiver = PushReceiver(
+        store,
+        QuestionBook(store, _note_seal(order.secrets)),
+        keys,
+        {(each.brand.iys_code, each.brand.code): each.brand.code for each in order.configuration.brands},
+        push.username,
+        push.password.reveal_text(),
+        PushMetrics(),
+    )
+    listener = HttpListener(receiver.build_app(push.path), observer, max_connections=_PUSH_CONNECTIONS)
+    listening = order.take(endpoint_key("registry_push", push.address))
+    return [HttpDoor(listener, listening, _server_tls(push.certificate))]
+
+
+_PUSH_CONNECTIONS = 100
 
 
 def _brand_route(configuration: Configuration, settings: BrandSettings) -> BrandRoute:
@@ -752,6 +875,7 @@ class GatewayPlan:
                 ("http", configuration.http_listeners),
                 ("smpp", configuration.smpp_listeners),
                 ("opt_out_mail", configuration.opt_out_mail_listeners),
+                ("registry_push", _push_listeners(configuration)),
             )
             for listener in listeners
         )
@@ -761,6 +885,18 @@ class GatewayPlan:
 
     def housekeeping_order(self) -> bytes:
         return pickle.dumps(self.configuration)
+
+    def sync_order(self, channel: int) -> bytes | None:
+        """None without a registry, or without a login to it."""
+        registry = self.configuration.registry
+        if registry is None or not registry.accounts:
+            return None
+        return pickle.dumps(SyncOrder(self.configuration, self._kept, channel))
+
+
+def _push_listeners(configuration: Configuration) -> tuple[RegistryPushSettings, ...]:
+    registry = configuration.registry
+    return () if registry is None or registry.push is None else (registry.push,)
 
 
 def serve(path: Path) -> None:
@@ -789,6 +925,9 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
     supervisor = Supervisor(
         plan, load_plan, default_worker_command(), lambda pid: forget_process(metrics_directory, pid)
     )
+    sync = SyncProcess(
+        default_sync_command(), lambda: current_plan(), lambda pid: forget_process(metrics_directory, pid)
+    )
     housekeeping = Housekeeping(default_housekeeping_command(), lambda: current_plan().housekeeping_order())
     started_at = time.time()
 
@@ -812,6 +951,7 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
             "reloads": supervisor.reloads,
             "last_reload_problem": supervisor.last_reload_problem,
             "housekeeping": housekeeping.describe(),
+            "registry": sync.describe(),
         }
 
     def show_metrics() -> bytes:
@@ -838,11 +978,15 @@ async def _serve(path: Path, configuration: Configuration, metrics_directory: Pa
     (admin_socket,) = sockets.bind(configuration.admin.host, configuration.admin.port, 1)
     await supervisor.start()
     await admin.start(admin_socket)
-    keeping_house = asyncio.create_task(housekeeping.run(), name="housekeeping")
+    beside = [
+        asyncio.create_task(housekeeping.run(), name="housekeeping"),
+        asyncio.create_task(sync.run(), name="sync"),
+    ]
     try:
         await supervisor.run()
     finally:
-        keeping_house.cancel()
-        await asyncio.wait([keeping_house])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         await admin.close()
     log.info("gateway.stopped")

@@ -1,4 +1,4 @@
-"""What a worker tells its supervisor: one JSON line a second over an inherited socket.
+"""What a worker, or the sync process, tells its supervisor: one JSON line a second over an inherited socket.
 
 The channel is also the worker's lifeline: when the supervisor dies, however it dies, the channel closes and the worker
 drains and ends, so that no gateway without an owner keeps sending.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import orjson
@@ -45,7 +45,7 @@ class ReportSender:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         self._watch = asyncio.create_task(self._watch_for_end(reader), name="supervisor-watch")
 
-    def send(self, report: WorkerReport) -> None:
+    def send(self, report: Mapping[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(orjson.dumps(report) + b"\n")
 
@@ -65,7 +65,7 @@ class ReportSender:
         self._on_supervisor_gone()
 
 
-async def receive_reports(channel: socket.socket, on_report: Callable[[WorkerReport], None]) -> None:
+async def receive_reports(channel: socket.socket, on_report: Callable[[Any], None]) -> None:
     """The supervisor's end: calls ``on_report`` for each report until the worker closes the channel."""
     reader, writer = await asyncio.open_connection(sock=channel, limit=_LINE_LIMIT)
     try:
