@@ -24,6 +24,7 @@ from filters.vocabulary import Outcome
 
 _OPEN = frozenset({Outcome.DEFERRED, Outcome.UNKNOWN})
 
+_FIRST_FAILURE = 400
 _CLOSES_CHANNEL = 421
 _TEMPORARY = 451
 # Of the 512 octets that a line of a reply has (RFC 5321 4.5.3.1.5), less codes and id.
@@ -32,7 +33,12 @@ _LONGEST_WITH_ID = 440
 
 def compose(message_id: str, fates: Sequence[RecipientOutcome]) -> Answer:
     """The answer for ``fates`` (at least one, in the order of the recipients)."""
-    replies = tuple(_with_id(_keep_channel(fate.reply), message_id) for fate in fates)
+    replies = tuple(
+        [
+            fate.reply if fate.reply.code < _FIRST_FAILURE else _with_id(_keep_channel(fate.reply), message_id)
+            for fate in fates
+        ]
+    )
     if len(fates) == 1:
         return Answer(replies[0], replies)
     outcomes = [fate.outcome for fate in fates]
@@ -57,8 +63,6 @@ def _counts(outcomes: Sequence[Outcome], relayed: int) -> str:
 
 
 def _with_id(reply: Reply, message_id: str) -> Reply:
-    if reply.is_success:
-        return reply
     last = reply.text.rpartition("\n")[2]
     # A next hop's line may be as long as a line can be.
     gap = " " if len(last) <= _LONGEST_WITH_ID else "\n"

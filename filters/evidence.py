@@ -166,8 +166,13 @@ def recipient_entry(
         "outcome": outcome,
         "sent_sha256": sent_sha256,
         "token": token,
-        "reply": "" if reply is None else f"{reply.code} {reply.enhanced}" if reply.subject_detail else str(reply.code),
+        "reply": "" if reply is None else _render_codes(reply.code, reply.subject_detail),
     }
+
+
+@lru_cache(maxsize=1024)
+def _render_codes(code: int, subject_detail: str) -> str:
+    return f"{code} {code // 100}.{subject_detail}" if subject_detail else str(code)
 
 
 def encode_decision(

@@ -17,6 +17,7 @@ write: base64 alone would let the unused bits of the last character vary.
 from __future__ import annotations
 
 import base64
+import binascii
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -51,6 +52,7 @@ _MAIL_CODE_BYTES = 1 + _TAG_BYTES + _HEAD_BYTES + KEY_BYTES
 _TOKEN_CONTEXT = [b"izin opt-out token 1"]
 _MAIL_CONTEXT = [b"izin opt-out mail code 1"]
 
+_B64_LETTERS = bytes.maketrans(b"+/", b"-_")
 _B32_LETTERS = bytes.maketrans(bytes(range(32)), b"0123456789abcdefghijklmnopqrstuv")
 _B32_SPARE_BITS = MAIL_CODE_CHARS * 5 - _MAIL_CODE_BYTES * 8
 _B32_GROUPS = 64
@@ -71,6 +73,8 @@ def _b32_moves() -> Iterator[tuple[int, int, int]]:
 
 
 _B32_MOVES = tuple(_b32_moves())
+
+_TOKEN_ID = blake2b(digest_size=8, person=b"izin-token-id")
 
 _TYPES: tuple[RecipientType | None, ...] = (None, *RECIPIENT_TYPES)
 _SLOT_BYTE: dict[tuple[Channel, RecipientType | None], int] = {
@@ -149,8 +153,7 @@ class TokenKeys:
         plain = _pack_head(grant.brand, grant.channel, grant.recipient_type) + address
         # Padded, so that the length of a link says little about the length of the address in it.
         plain += bytes(-len(plain) % _BLOCK)
-        sealed = self._id_byte + self._encrypt(plain, _TOKEN_CONTEXT)
-        return _b64(sealed)
+        return _b64(self._id_byte + self._encrypt(plain, _TOKEN_CONTEXT))
 
     def read_token(self, text: str) -> Grant | None:
         """What ``text`` grants, or None if we did not make it."""
@@ -173,9 +176,12 @@ class TokenKeys:
 
     def make_mail_code(self, grant: MailGrant) -> str:
         """The code for the local part: 54 characters of ``0-9 a-v``. Raises ``ValueError`` for a key of wrong size."""
-        if len(grant.key) != KEY_BYTES:
-            raise ValueError(f"opt-out mail code: expected a consent key of {KEY_BYTES} bytes, found {len(grant.key)}")
-        plain = _pack_head(grant.brand, grant.channel, grant.recipient_type) + grant.key
+        return self._seal_mail_code(*grant)
+
+    def _seal_mail_code(self, brand: int, channel: Channel, recipient_type: RecipientType | None, key: bytes) -> str:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"opt-out mail code: expected a consent key of {KEY_BYTES} bytes, found {len(key)}")
+        plain = _pack_head(brand, channel, recipient_type) + key
         return _b32(self._id_byte + self._encrypt(plain, _MAIL_CONTEXT))
 
     def read_mail_code(self, text: str) -> MailGrant | None:
@@ -206,7 +212,7 @@ class TokenKeys:
         name = identify_token(token)
         if not brand.opt_out_mail_domain:
             return OptOutLinks(url, "", name)
-        code = self.make_mail_code(MailGrant(grant.brand, grant.channel, grant.recipient_type, key))
+        code = self._seal_mail_code(grant.brand, grant.channel, grant.recipient_type, key)
         mailto = f"mailto:{MAIL_CODE_PREFIX}{code}@{brand.opt_out_mail_domain}?subject=RET%20{token}"
         return OptOutLinks(url, mailto, name)
 
@@ -225,7 +231,9 @@ class TokenKeys:
 
 def identify_token(token: str) -> str:
     """The short name of ``token`` in the evidence: enough to recognise a link someone shows us, not to forge it."""
-    return blake2b(token.encode("ascii", "replace"), digest_size=8, person=b"izin-token-id").hexdigest()
+    hashing = _TOKEN_ID.copy()
+    hashing.update(token.encode("ascii", "replace"))
+    return hashing.hexdigest()
 
 
 @lru_cache(maxsize=1024)
@@ -236,7 +244,7 @@ def _pack_head(brand: int, channel: Channel, recipient_type: RecipientType | Non
 
 
 def _b64(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(sealed, newline=False).translate(_B64_LETTERS, b"=").decode("ascii")
 
 
 def _b32(sealed: bytes) -> str:

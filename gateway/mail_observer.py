@@ -35,12 +35,15 @@ class MailObserver:
         seconds = self._clock() - mail.received_at
         outcomes: list[Outcome] = []
         reasons: dict[str, int] = {}
+        decided: dict[tuple[Verdict, Reason], int] = {}
         for recipient in mail.recipients:
             outcomes.append(recipient.outcome or Outcome.DEFERRED)
-            reason = recipient.reason or Reason.FAULT
-            metrics.count_recipient(_EMAIL, recipient.verdict or Verdict.DEFER, reason)
+            pair = recipient.verdict or Verdict.DEFER, recipient.reason or Reason.FAULT
+            decided[pair] = decided.get(pair, 0) + 1
+        for (verdict, reason), number in decided.items():
+            metrics.count_recipients(_EMAIL, verdict, reason, number)
             name = str(reason)
-            reasons[name] = reasons.get(name, 0) + 1
+            reasons[name] = reasons.get(name, 0) + number
         outcome = message_outcome(outcomes)
         metrics.count_message(_EMAIL, outcome, seconds, len(mail.content))
         if mail.lookup is not None:

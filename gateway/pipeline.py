@@ -195,13 +195,15 @@ class MailPipeline:
     def _look_up(self, mail: MailInHand) -> None:
         """All recipients in one call. Exempt mail asks only who has it already, and does without the answer."""
         code = mail.brand.brand.code if mail.brand else self._any_brand
-        derive = self._keys.derive
-        for recipient in mail.recipients:
+        recipients = mail.recipients
+        keys = self._keys.derive_many(code, [recipient.envelope.address.key for recipient in recipients])
+        for recipient, derived in zip(recipients, keys, strict=True):
             wire, key, _ = recipient.envelope.address
-            recipient.key = recipient.taken_key = derive(code, key)
+            recipient.key = recipient.taken_key = derived
             if wire != key:
-                recipient.taken_key = derive(code, wire)
-        keys = [recipient.key for recipient in mail.recipients] if mail.is_commercial else ()
+                recipient.taken_key = self._keys.derive(code, wire)
+        if not mail.is_commercial:
+            keys = []
         mail.asked_at = self._monotonic()
         try:
             self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
@@ -267,8 +269,13 @@ class MailPipeline:
             found.is_tagged,
         )
         judged_at = self._monotonic()
+        known: dict[bytes | None, tuple[Decision, State]] = {}
         for recipient, value in zip(recipients, values, strict=True):
-            decision, state = _decide_on(facts, value, policy)
+            # Of a campaign's recipients many have the very same records, and then the decision is the same.
+            judged = known.get(value)
+            if judged is None:
+                judged = known[value] = _decide_on(facts, value, policy)
+            decision, state = judged
             recipient.note(decision, state)
             recipient.judged_at = judged_at
             if decision.verdict is Verdict.PERMIT:
@@ -337,6 +344,10 @@ class MailPipeline:
         """Hand over: a personal copy for each recipient of commercial mail, one transaction for the others."""
         if mail.is_pumping:
             return  # an answer came while handing over; the loop below goes on
+        if not mail.waiting:
+            if not mail.in_flight:
+                self._record(mail)
+            return
         mail.is_pumping = True
         copies = COPIES_IN_FLIGHT
         if len(mail.content) >= LARGE_BYTES:
@@ -435,9 +446,11 @@ class MailPipeline:
     def _hand_over(self, mail: MailInHand, recipients: list[RecipientInHand], content: bytes) -> None:
         envelope = mail.envelope
         sent_digest = sha256(content).hexdigest()
+        addressed = []
         for recipient in recipients:
             recipient.sent_digest = sent_digest
             recipient.is_in_flight = True
+            addressed.append(recipient.envelope)
         first = recipients[0]
         mail.in_flight += 1
         try:
@@ -445,7 +458,7 @@ class MailPipeline:
                 OutgoingMail(
                     envelope.sender,
                     envelope.mail_parameters,
-                    [recipient.envelope for recipient in recipients],
+                    addressed,
                     content,
                     envelope.is_smtputf8,
                     envelope.is_8bitmime,

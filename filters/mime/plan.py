@@ -31,8 +31,9 @@ from filters.mime.structure import STALE_FIELDS, Part, make_root
 from filters.mime.transfer import Base64Run, Piece, render_url_forms
 from filters.mime.views import Views, find_views
 
-_URL = re.compile(rb"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[A-Za-z0-9._~:/?@&=%+-]+")
-_MAILTO = re.compile(rb"mailto:[A-Za-z0-9._~/?@&=%+-]+")
+_LOCAL_URL = re.compile(rb"http://(?:127\.0\.0\.1|localhost|\[::1\])[:/][A-Za-z0-9._~:/?@&=%+-]+")
+_MAILTO_CHARACTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~/?@&=%+-"
+_URL_CHARACTERS = _MAILTO_CHARACTERS + b":"
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 _OPT_OUT_FIELDS = frozenset({b"list-unsubscribe", b"list-unsubscribe-post"})
 _LONGEST_SINGLE_LINE = 900
@@ -87,6 +88,7 @@ class RewritePlan:
     __slots__ = (
         "_body",
         "_content",
+        "_has_present",
         "_slots",
         "body_start",
         "edits",
@@ -116,6 +118,7 @@ class RewritePlan:
         self.limits = limits
         self.removed_spans = sorted(found.removed)
         self._body, self._slots = _compile(content, body_start, edits, self.removed_spans)
+        self._has_present = any(edit.present for edit in edits)
         self.views = len(found.leaves)
         self.max_url_bytes = min((edit.room for edit in edits), default=MAX_URL_BYTES)
         self.warnings = _find_warnings(edits)
@@ -126,6 +129,7 @@ class RewritePlan:
         plan._content, plan._body, plan._slots = self._content, self._body, self._slots
         plan.body_start, plan.edits, plan.found = self.body_start, self.edits, self.found
         plan.removed_spans, plan.views, plan.warnings = self.removed_spans, self.views, self.warnings
+        plan._has_present = self._has_present
         plan.limits, plan.max_url_bytes = self.limits, self.max_url_bytes
         plan.head = head
         return plan
@@ -155,14 +159,12 @@ class RewritePlan:
         """
         link = url.encode("ascii", "backslashreplace")
         forms = render_url_forms(link)
-        if len(forms[1]) > self.max_url_bytes or _URL.fullmatch(link) is None:
+        if len(forms[1]) > self.max_url_bytes or not _is_url(link):
             raise ValueError(f"opt-out URL: expected https and at most {self.max_url_bytes} URL characters")
         body, slots = self._body, self._slots
-        for edit in self.edits:
-            if link in edit.present:
-                edits = [edit for edit in self.edits if link not in edit.present]
-                body, slots = _compile(self._content, self.body_start, edits, self.removed_spans)
-                break
+        if self._has_present and any(link in edit.present for edit in self.edits):
+            edits = [edit for edit in self.edits if link not in edit.present]
+            body, slots = _compile(self._content, self.body_start, edits, self.removed_spans)
         pieces = body.copy()
         for at, piece in slots:
             pieces[at] = forms[piece] if isinstance(piece, int) else piece.render(forms)
@@ -173,7 +175,7 @@ class RewritePlan:
         second = b""
         if mailto:
             address = mailto.encode("ascii", "backslashreplace")
-            if len(address) > MAX_URL_BYTES or _MAILTO.fullmatch(address) is None:
+            if len(address) > MAX_URL_BYTES or not _is_mailto(address):
                 raise ValueError(f"opt-out mailto: expected a mailto URI of at most {MAX_URL_BYTES} URL characters")
             # One line if it can be: a relay that folded this field anew broke its signature.
             joint = b", <" if len(link) + len(address) < _LONGEST_SINGLE_LINE else b",\r\n <"
@@ -182,6 +184,18 @@ class RewritePlan:
             (add, b"List-Unsubscribe: <", link, b">", second, b"\r\n", _ONE_CLICK, head.list_id, head.fields)
         )
         return b"".join(pieces)
+
+
+def _is_url(link: bytes) -> bool:
+    # Deleting what may stand there takes a fifth of the time of matching it, and each copy asks twice.
+    if link.startswith(b"https://"):
+        return len(link) > len(b"https://") and not link.translate(None, _URL_CHARACTERS)
+    return _LOCAL_URL.fullmatch(link) is not None
+
+
+def _is_mailto(address: bytes) -> bool:
+    rest = address.removeprefix(b"mailto:")
+    return 0 < len(rest) < len(address) and not rest.translate(None, _MAILTO_CHARACTERS)
 
 
 def _find_warnings(edits: list[LeafEdit]) -> list[RewriteWarning]:
