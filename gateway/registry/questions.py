@@ -82,7 +82,9 @@ class QuestionBook:
         )
 
     def _pack(self, brand: int, subjects: Sequence[ConsentSubject]) -> bytes:
-        return self._seal.seal(_name(brand).encode(), orjson.dumps(subjects), os.urandom(NONCE_BYTES))
+        return self._seal.seal(
+            _name(brand).encode(), orjson.dumps([list(each) for each in subjects]), os.urandom(NONCE_BYTES)
+        )
 
 
 def _name(brand: int) -> str:

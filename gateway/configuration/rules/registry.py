@@ -45,6 +45,14 @@ def push_can_reach_us(document: Document) -> Iterator[Finding]:
             "neither",
             concerns=beside(path, "password", "password_file"),
         )
+    if push.registers and not push.public_url.startswith("https://"):
+        yield Finding(
+            (*path, "public_url"),
+            "an https address, since the registry registers no other (H531)",
+            f'"{push.public_url}"',
+            hint="registers = false keeps us from registering it",
+            concerns=((*path, "registers"),),
+        )
     if push.tls is TlsMode.STARTTLS:
         yield Finding((*path, "tls"), '"none" or "tls"', '"starttls"')
     elif push.tls is TlsMode.NONE and not push.address.is_loopback:
