@@ -29,6 +29,7 @@ from filters.registry.failures import Failure, Refused
 from filters.registry.values import BulkItem, BulkState, ConsentToAdd, StoredConsent, find_consent
 from filters.registry.writing import MAX_BULK, find_problem
 from filters.vocabulary import Status
+from gateway.registry.failures import failure_words
 from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, park
 from gateway.registry.pending import ConsentNotes, Pending, PendingState
 from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
@@ -504,8 +505,7 @@ class Reporter:
         row = self._failures_in_row[link.code] = self._failures_in_row[link.code] + 1
         pause_s = max(failure.pause_s, min(_LONGEST_PAUSE_S, 2.0 ** min(row, 9)))
         self._closed_until[link.code] = self._clock() + pause_s
-        codes = getattr(failure, "codes", ())
-        word = codes[0] if codes else type(failure).__name__
+        word = failure_words(failure)
         if self._blocked.get(link.code) != word:
             self._blocked[link.code] = word
             log.warning("report.held_up", brand=link.code, why=word, advice=str(failure.advice))

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from filters.registry.error_codes import Advice, advise
+from filters.registry.error_codes import ERROR_RULES, Advice, advise
 from filters.registry.failures import Failure, Refused
 
 TOO_OLD = "H467"
 IN_FUTURE = "H162"
 DEALER_UNKNOWN = "H180"
+OTHER = "other"
+"""In place of a code that is none of the documented ones: labels and lists stay closed."""
+
 _CLOCKS_DIFFER_S = 120.0
 _ACCOUNT_S = 600.0
 
@@ -62,7 +65,7 @@ _FATES = {
 
 def judge_codes(codes: Sequence[str], status: int = 400) -> Judged:
     """The fate of one item that the registry refused with ``codes``."""
-    first = codes[0] if codes else ""
+    first = next((code for code in codes if code in ERROR_RULES), OTHER)
     if TOO_OLD in codes:
         return Judged(Fate.LATE, TOO_OLD)
     if IN_FUTURE in codes:  # its clock is behind ours; the refusal is no less true in two minutes
