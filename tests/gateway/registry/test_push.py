@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,83 +18,15 @@ from filters.consent import merge, unpack
 from filters.registry.merging import read_movements as read_changes
 from filters.registry.pushing import MOST_MOVEMENTS, PushError, read_push
 from filters.vocabulary import Status
-from gateway import sockets
-from gateway.opt_out.listener import HttpListener
-from gateway.registry.push import PushReceiver
 from gateway.registry.push_registration import PushRegistration
-from gateway.registry.questions import QuestionBook
 from loadtest.registry.push import TEST_RECORD
 from tests.support.certificates import server_context
+from tests.support.push_world import LOGIN, Login, Receiver
 from tests.support.redis_server import RedisServer
 from tests.support.registry_world import RegistryWorld
-from tests.support.sync_world import BRAND, KEYS, SEAL, SLOT, SyncWorld
+from tests.support.sync_world import BRAND, KEYS, SLOT, SyncWorld
 
-Login = tuple[str, str]
-LOGIN: Login = ("iys", "parola:with:colons")
 RET, ONAY = "RET", "ONAY"
-
-
-class Counting:
-    """Counts what the receiver and its listener tell."""
-
-    def __init__(self) -> None:
-        self.results: Counter[str] = Counter()
-
-    def push_received(self, result: str, number: int) -> None:
-        self.results[result] += number
-
-    def http_malformed(self) -> None: ...
-
-    def http_turned_away(self) -> None: ...
-
-
-class Receiver:
-    """A receiver on a free port, and somebody who posts to it."""
-
-    def __init__(self, index: Store, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-        self.counts = Counting()
-        receiver = PushReceiver(
-            index, QuestionBook(index, SEAL), KEYS, {(BRAND, BRAND): BRAND}, LOGIN[0], LOGIN[1], self.counts
-        )
-        self._listener = HttpListener(receiver.build_app("/iys"), self.counts)
-        self.url = ""
-
-    async def start(self) -> None:
-        (listening,) = sockets.bind("127.0.0.1", 0, 1)
-        scheme, host = ("https", "localhost") if self._tls else ("http", "127.0.0.1")
-        self.url = f"{scheme}://{host}:{listening.getsockname()[1]}/iys"
-        await self._listener.start(listening, self._tls)
-
-    async def stop(self) -> None:
-        await self._listener.close()
-
-    async def post(self, body: object, login: Login | None = LOGIN, **headers: str) -> int:
-        data = body if isinstance(body, bytes) else json.dumps({"list": body}).encode()
-        if login is not None:
-            headers["Authorization"] = aiohttp.encode_basic_auth(*login)
-        async with (
-            aiohttp.ClientSession() as client,
-            client.post(self.url, data=data, headers=headers) as answer,
-        ):
-            await answer.read()
-            return answer.status
-
-
-@pytest.fixture
-async def make_receiver() -> AsyncIterator[Callable[[Store], Any]]:
-    """Starts receivers over a store; ends them after the test."""
-    made: list[Receiver] = []
-
-    async def make(index: Store, tls: ssl.SSLContext | None = None) -> Receiver:
-        receiver = Receiver(index, tls)
-        made.append(receiver)
-        await receiver.start()
-        return receiver
-
-    yield make
-    for receiver in made:
-        await receiver.stop()
 
 
 def pushed(recipient: str = "ayse@example.com", status: str = RET, **changes: Any) -> dict[str, Any]:
