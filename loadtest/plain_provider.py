@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +93,7 @@ class PlainProvider:
                 web.post("/v1/messages", self._send),
                 web.get("/v1/messages/{job_id}", self._report),
                 web.delete("/v1/messages/{job_id}", self._cancel),
+                web.get("/_sim/sent", self._show_taken),
                 web.route("*", "/{path:.*}", self._other),
             ]
         )
@@ -120,6 +121,10 @@ class PlainProvider:
         self.cancelled.append(request.match_info["job_id"])
         return web.json_response({"id": request.match_info["job_id"], "cancelled": 1})
 
+    async def _show_taken(self, request: web.Request) -> web.Response:
+        """For people: as the other simulators have it."""
+        return web.json_response([asdict(taken) for taken in self.taken])
+
     async def _other(self, request: web.Request) -> web.Response:
         self.other_calls.append(f"{request.method} {request.path_qs}")
         return web.json_response({"heard": request.path_qs})
@@ -128,10 +133,11 @@ class PlainProvider:
 def main() -> None:
     """``python -m loadtest.plain_provider --port 8081``."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8081)
     parser.add_argument("--fault", type=Fault, default=Fault.NONE, choices=list(Fault))
     options = parser.parse_args()
-    web.run_app(PlainProvider(options.fault).build_app(), host="127.0.0.1", port=options.port, print=None)
+    web.run_app(PlainProvider(options.fault).build_app(), host=options.host, port=options.port, print=None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ CONSENTS_CSV = """recipient,type,recipientType,status,source,consentDate
 ayse@musteri.example,EPOSTA,BIREYSEL,ONAY,HS_WEB,2025-03-04 10:15:00
 deniz@musteri.example,EPOSTA,BIREYSEL,ONAY,HS_FIZIKSEL_ORTAM,2024-11-20 16:40:12
 can@musteri.example,EPOSTA,BIREYSEL,RET,HS_EPOSTA,2025-06-01 09:00:00
-+905550000001,MESAJ,BIREYSEL,ONAY,HS_WEB,2025-02-01 12:00:00
 satinalma@firma.example,EPOSTA,TACIR,ONAY,HS_WEB,2025-01-15 08:30:00
 """
 """What the registry knows in the demonstration."""

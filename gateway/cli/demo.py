@@ -1,7 +1,8 @@
-"""``izinkapi demo``: everything on one machine, sample mail through it, and what became of each message."""
+"""``izinkapi demo``: everything on one machine, sample mail and SMS through it, and what became of each message."""
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import signal
 import smtplib
@@ -22,6 +23,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.demo_sms import send_sms, show_sms
+from loadtest import sample_sms
 from loadtest.sample_mail import BRAND, CONSENTS_CSV, Sample, samples
 
 _MARK = "izinkapi-demo"
@@ -46,6 +49,7 @@ title = "Örnek Mağaza A.Ş."
 mersis = "0123456789012345"
 contact = "iletisim@shop.example"
 opt_out_url = "http://127.0.0.1:{pages}"
+sms_opt_out = {{ keyword = "{keyword}", number = "{number}" }}
 
 [[clients]]
 name = "shop"
@@ -61,8 +65,15 @@ tls = "none"
 address = "127.0.0.1:{smtp}"
 upstream = "relay"
 
+[[upstreams.sms]]
+name = "netgsm"
+dialect = "netgsm"
+base_url = "http://127.0.0.1:{provider}"
+inbound_secret_file = "inbound-secret"
+
 [[listeners.http]]
 address = "127.0.0.1:{pages}"
+sms = ["netgsm"]
 
 [admin]
 address = "127.0.0.1:{admin}"
@@ -74,6 +85,7 @@ class Ports(NamedTuple):
 
     smtp: int
     sink: int
+    provider: int
     pages: int
     admin: int
 
@@ -94,27 +106,36 @@ def demo(
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
 ) -> None:
-    """Run the gateway with sample mail on this machine and show what became of each message."""
+    """Run the gateway with sample mail and SMS on this machine and show what became of each message."""
     console = Console(highlight=False)
     directory = directory.absolute()
     _make_directory(directory, console)
     ports = _find_ports()
     config = directory / "izinkapi.toml"
-    config.write_text(_CONFIGURATION.format(brand=BRAND, **ports._asdict()), encoding="utf-8")
-    consents = directory / "consents.csv"
-    consents.write_text(CONSENTS_CSV, encoding="utf-8")
-    console.print("[bold]İzinKapı[/bold]: importing sample consents, starting the gateway and a relay …")
-    _command("consents", "import", "-c", str(config), "--brand", str(BRAND), str(consents))
+    words = {"keyword": sample_sms.KEYWORD, "number": sample_sms.NUMBER}
+    config.write_text(_CONFIGURATION.format(brand=BRAND, **words, **ports._asdict()), encoding="utf-8")
+    inbound_secret = secrets.token_urlsafe(24)
+    (directory / "inbound-secret").write_text(inbound_secret + "\n", encoding="utf-8")
+    (directory / "inbound-secret").chmod(0o600)
+    console.print("[bold]İzinKapı[/bold]: importing sample consents, starting gateway, relay and SMS provider …")
+    for name, rows in (("consents", CONSENTS_CSV), ("consents-sms", sample_sms.CONSENTS_CSV)):
+        (directory / f"{name}.csv").write_text(rows, encoding="utf-8")
+        _command("consents", "import", "-c", str(config), "--brand", str(BRAND), str(directory / f"{name}.csv"))
+    provider = [sys.executable, "-m", "loadtest.providers.netgsm", "--port", str(ports.provider)]
     sink = [sys.executable, "-m", "loadtest.mail_sink", "--listen", f"127.0.0.1:{ports.sink}"]
     gateway = [sys.executable, "-m", "gateway.cli", "serve", "-c", str(config)]
     with (
         _running([*sink, "--store", str(directory / "relay")], directory / "relay.log"),
+        _running(provider, directory / "provider.log"),
         _running(gateway, directory / "gateway.log") as process,
     ):
-        _wait_until_ready(ports.admin, process, directory)
+        _wait_until_ready(f"http://127.0.0.1:{ports.provider}/_sim/sent", process, directory)
+        _wait_until_ready(f"http://127.0.0.1:{ports.admin}/ready", process, directory)
         fates = [_send(sample, ports, directory / "relay" / "new") for sample in samples()]
         _show(console, fates)
         _show_copy(console, fates[0].copies[0])
+        gateway_url = f"http://127.0.0.1:{ports.pages}"
+        show_sms(console, send_sms(gateway_url, f"http://127.0.0.1:{ports.provider}", inbound_secret), gateway_url)
         if keep:
             _wait_for_interrupt(console, ports)
     _show_next(console, directory, config)
@@ -160,11 +181,11 @@ def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
             process.wait(timeout=60)
 
 
-def _wait_until_ready(port: int, process: subprocess.Popen[bytes], directory: Path) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], directory: Path) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1) as answer:
+            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own, on loopback
                 if answer.status == 200:
                     return
         except OSError:
@@ -232,7 +253,8 @@ def _show_copy(console: Console, copy: bytes) -> None:
 
 def _wait_for_interrupt(console: Console, ports: Ports) -> None:
     console.print(
-        f"Running until Ctrl-C. SMTP 127.0.0.1:{ports.smtp}, pages http://127.0.0.1:{ports.pages}/, "
+        f"Running until Ctrl-C. SMTP 127.0.0.1:{ports.smtp}, pages and Netgsm's API http://127.0.0.1:{ports.pages}/, "
+        f"what the provider took http://127.0.0.1:{ports.provider}/_sim/sent, "
         f"status http://127.0.0.1:{ports.admin}/status, metrics http://127.0.0.1:{ports.admin}/metrics"
     )
 
@@ -257,7 +279,9 @@ def _show_next(console: Console, directory: Path, config: Path) -> None:
         ("what does the index know of Deniz now?", f"consents show {asking} deniz@musteri.example"),
         ("what was sent to Ayşe, and why?", f"evidence find -c {shown} --recipient ayse@musteri.example"),
         ("was a record altered?", f"evidence verify -c {shown}"),
+        ("what was sent to Ayşe by SMS?", f"evidence find -c {shown} --recipient +90{sample_sms.AYSE}"),
         ("keep it running, with its pages", "demo --keep"),
+        ("only the neighbours: registry, relay, SMS providers", "sandbox"),
     ]
     console.print("\n[bold]Where to look next[/bold]")
     for question, command in lines:

@@ -21,11 +21,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.simulators import Account, Part, configured_parts, default_parts
+from gateway.cli.simulators import (
+    SMSC_PASSWORD,
+    SMSC_SYSTEM_ID,
+    Account,
+    Part,
+    configured_parts,
+    default_parts,
+)
 from gateway.configuration import Configuration, ConfigurationError
 from gateway.configuration.load import load_configuration
 from gateway.configuration.sections.upstreams import SmsDialect
-from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME, PASSWORD_VARIABLE
+from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
 
 _START_S = 20.0
 _END_S = 20.0
@@ -47,6 +54,14 @@ _SMS_SNIPPET = """
 name = "{name}"
 dialect = "{dialect}"
 base_url = "{base_url}"
+"""
+_SMSC_SNIPPET = """
+[[upstreams.smpp]]
+name = "smsc"
+address = "{address}"
+tls = "none"
+system_id = "{system_id}"
+password_file = "{password_file}"
 """
 
 
@@ -78,8 +93,9 @@ def sandbox(
     try:
         if config is None:
             account = Account(DEFAULT_USERNAME, DEFAULT_PASSWORD, ())
-            (directory / "registry-password").write_text(DEFAULT_PASSWORD + "\n", encoding="utf-8")
-            (directory / "registry-password").chmod(0o600)
+            for name, password in (("registry-password", DEFAULT_PASSWORD), ("smsc-password", SMSC_PASSWORD)):
+                (directory / name).write_text(password + "\n", encoding="utf-8")
+                (directory / name).chmod(0o600)
             parts = default_parts(directory, account, registry, relay, providers)
         else:
             configuration = load_configuration(config)
@@ -145,7 +161,7 @@ def _running(part: Part, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env=os.environ | ({PASSWORD_VARIABLE: part.secret} if part.secret else {}),
+            env=os.environ | ({part.secret_variable: part.secret} if part.secret_variable else {}),
         )
         try:
             yield process
@@ -196,6 +212,9 @@ def _show(console: Console, directory: Path, parts: list[Part], account: Account
             if dialect.value in by_title:
                 base_url = f"http://{by_title[dialect.value].address}"
                 snippet += _SMS_SNIPPET.format(name=dialect.value, dialect=dialect.value, base_url=base_url)
+        snippet += _SMSC_SNIPPET.format(
+            address=by_title["smsc"].address, system_id=SMSC_SYSTEM_ID, password_file=directory / "smsc-password"
+        )
         console.print(Text(snippet), soft_wrap=True)
     console.print("Running until Ctrl-C or SIGTERM.")
 

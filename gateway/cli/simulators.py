@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 from gateway.configuration import Configuration
 from gateway.configuration.sections.upstreams import SmsDialect, TlsMode
 
+SMSC_SYSTEM_ID, SMSC_PASSWORD = "gate", "secret"
+"""Who may bind to the SMSC where no configuration says it."""
+
 _HOLIDAYS = Path(__file__).parent.parent.parent / "config" / "holidays-tr.toml"
 
 # Where the simulator of a dialect is not a module of the dialect's name among the providers.
 _SIMULATORS = {
     "netgsm_legacy": "loadtest.providers.netgsm",
+    "plain": "loadtest.plain_provider",
     "vonage_sms": "loadtest.providers.vonage",
     "vonage_messages": "loadtest.providers.vonage",
 }
@@ -33,6 +37,7 @@ class Part(NamedTuple):
     note: str = ""
     secret: str = ""
     """Handed over in the environment: the list of processes, where commands stand, is read by everybody."""
+    secret_variable: str = ""
 
 
 class Account(NamedTuple):
@@ -55,6 +60,7 @@ def default_parts(directory: Path, account: Account, registry: str, relay: str, 
         started.add(module)
         parts.append(_provider(dialect.value, dialect, _settle(f"127.0.0.1:{first_port}")))
         first_port += bool(first_port)
+    parts.append(_smsc("smsc", _settle(f"127.0.0.1:{first_port}"), SMSC_SYSTEM_ID, SMSC_PASSWORD))
     return parts
 
 
@@ -82,6 +88,14 @@ def configured_parts(
             say(f"upstream {provider.name} is not on this machine, or has no simulator: not simulated")
             continue
         parts.append(_provider(provider.name, provider.dialect, address))
+    for smsc in configuration.smpp_upstreams:
+        for number, endpoint in enumerate(smsc.addresses):
+            title = smsc.name if number == 0 else f"{smsc.name}-{number + 1}"
+            if not _is_loopback(endpoint.host) or smsc.tls:
+                say(f"upstream {smsc.name} is not on this machine, or has TLS: not simulated")
+                continue
+            password = smsc.password.reveal_text() if smsc.password is not None else ""
+            parts.append(_smsc(title, f"{endpoint.host}:{endpoint.port}", smsc.system_id, password))
     if not parts:
         raise ValueError(f"{configuration.file} names nothing on the loopback interface that could be simulated")
     return parts
@@ -95,7 +109,7 @@ def _registry(directory: Path, address: str, account: Account) -> Part:
     for brand in account.brands:
         command += ["--brand", brand]
     note = f"page http://{address}/, control http://{address}/_sim/state"
-    return Part("registry", address, command, note, account.password)
+    return Part("registry", address, command, note, account.password, "IZINKAPI_SIMULATED_REGISTRY_PASSWORD")
 
 
 def _relay(directory: Path, title: str, address: str) -> Part:
@@ -108,6 +122,15 @@ def _provider(title: str, dialect: SmsDialect, address: str) -> Part:
     host, _, port = address.rpartition(":")
     command = [sys.executable, "-m", str(_provider_module(dialect)), "--host", host, "--port", port]
     return Part(title, address, command, f"{dialect.value}; what it took: http://{address}/_sim/sent")
+
+
+def _smsc(title: str, address: str, system_id: str, password: str) -> Part:
+    host, _, port = address.rpartition(":")
+    command = [sys.executable, "-m", "loadtest.providers.smsc", "--host", host, "--port", port]
+    command += ["--system-id", system_id]
+    return Part(
+        title, address, command, f"SMPP 3.4; system_id {system_id}", password, "IZINKAPI_SIMULATED_SMSC_PASSWORD"
+    )
 
 
 def _provider_module(dialect: SmsDialect) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import ssl
 import struct
 from collections.abc import Callable
@@ -302,9 +303,12 @@ def _read_submit(system_id: str, body: bytes) -> Submit:
     )
 
 
-async def serve(smsc: Smsc, ready: Callable[[int], None]) -> None:
+PASSWORD_VARIABLE = "IZINKAPI_SIMULATED_SMSC_PASSWORD"
+
+
+async def serve(smsc: Smsc, ready: Callable[[int], None], host: str = "127.0.0.1") -> None:
     """Run until cancelled."""
-    await smsc.start()
+    await smsc.start(host)
     ready(smsc.port)
     try:
         await asyncio.Event().wait()
@@ -315,13 +319,16 @@ async def serve(smsc: Smsc, ready: Callable[[int], None]) -> None:
 def main() -> None:
     """``python -m loadtest.providers.smsc``: an SMSC on loopback until interrupted."""
     parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=2776)
+    parser.add_argument("--system-id", default="gate", help=f"who may bind, with the password in ${PASSWORD_VARIABLE}")
     parser.add_argument("--max-per-second", type=int, default=0)
     parser.add_argument("--forgetful", action="store_true", help="count messages and keep none")
     options = parser.parse_args()
-    smsc = Smsc(port=options.port, max_per_s=options.max_per_second, keeps=not options.forgetful)
+    passwords = {options.system_id: os.environ.get(PASSWORD_VARIABLE, "secret")}
+    smsc = Smsc(port=options.port, passwords=passwords, max_per_s=options.max_per_second, keeps=not options.forgetful)
     try:
-        asyncio.run(serve(smsc, lambda port: print(f"SMSC on 127.0.0.1:{port}", flush=True)))
+        asyncio.run(serve(smsc, lambda port: print(f"SMSC on {options.host}:{port}", flush=True), options.host))
     except KeyboardInterrupt:
         print(f"{smsc.taken} messages taken")
 

@@ -25,6 +25,16 @@ EXPECTED = [
 ]
 """What the client hears of each sample, and how many copies reach the relay."""
 
+EXPECTED_SMS = [
+    ("1", "code 00", "1", "1 delivered"),
+    ("1", "code 00", "0", "1 refused by İYS"),
+    ("4", "code 00", "2", "2 delivered, 2 refused by İYS"),
+    ("1", "code 00", "1", "1 delivered"),
+    ("1", "code 00", "1", "1 delivered"),
+    ("1", "code 00", "0", "1 refused by İYS"),
+]
+"""Recipients of each SMS request, the answer, how many texts reach the provider, and what its report says."""
+
 
 def izinkapi(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -49,15 +59,19 @@ def test_the_demonstration_shows_what_became_of_each_message(tmp_path: Path) -> 
     assert [
         (text[: len(expected)], copies) for (text, copies), (expected, _) in zip(heard, EXPECTED, strict=True)
     ] == EXPECTED
+    told = [(row[2], row[3].partition(",")[0], row[4], row[5]) for row in rows if len(row) == 6]
+    assert told == EXPECTED_SMS
+    assert re.search(r"yüzde yirmi\. .*RET ORNEK yazip 3338'e", done.stdout)
     mail = [message_from_bytes(path.read_bytes()) for path in sorted((folder / "relay" / "new").glob("*.eml"))]
     assert len(mail) == sum(copies for _, copies in EXPECTED)
     assert sum("List-Unsubscribe" in each for each in mail) == len(mail) - 1  # the order confirmation has none
 
     commands = re.findall(r"^ +izinkapi ((?:explain|consents|evidence) .*)$", done.stdout, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     answers = [izinkapi(*shlex.split(command)) for command in commands]
-    assert [answer.returncode for answer in answers] == [0] * 4
+    assert [answer.returncode for answer in answers] == [0] * 5
     assert "REFUSED" in answers[0].stdout
+    assert "2 records found" in answers[4].stdout
 
     assert izinkapi("demo", "--directory", str(tmp_path)).returncode == 2
     assert folder.exists()

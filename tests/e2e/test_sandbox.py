@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import smtplib
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -130,3 +132,25 @@ def test_only_the_loopback_interface_is_listened_on(tmp_path: Path, words: tuple
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "expected an address of the loopback interface" in output
+
+
+def test_without_a_configuration_every_neighbour_is_there_and_the_snippet_is_valid(tmp_path: Path) -> None:
+    """Registry, relay, each provider, our plain interface's and an SMSC; the snippet completes a configuration."""
+    with sandbox(tmp_path, "--registry", "127.0.0.1:0", "--relay", "127.0.0.1:0", "--providers", "0") as process:
+        try:
+            shown = read_until(process, "Running until")
+            ports = {int(port) for port in re.findall(r"│ 127\.0\.0\.1:(\d+) ", shown)}
+            assert len(ports) > 10
+            assert all(is_open(port) for port in ports)
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    snippet = shown.partition("For the configuration")[2].partition("Running until")[0]
+    found = tomllib.loads(snippet)
+    assert {"netgsm", "plain", "twilio"} <= {upstream["name"] for upstream in found["upstreams"]["sms"]}
+    smsc = found["upstreams"]["smpp"][0]
+    assert is_password_file(Path(smsc["password_file"]))
+
+
+def is_password_file(path: Path) -> bool:
+    return path.stat().st_mode & 0o077 == 0 and bool(path.read_text(encoding="utf-8").strip())
