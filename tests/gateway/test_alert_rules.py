@@ -24,7 +24,8 @@ def rendered() -> bytes:
         "from gateway import metrics\n"
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
         "metrics.use_directory(folder)\n"
-        "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0'); w.flush()\n"
+        "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0')\n"
+        "w.count_sms_call('netgsm', 'send', 200); w.flush()\n"
         "sys.stdout.buffer.write(metrics.render(folder))\n"
         "import shutil; shutil.rmtree(folder)\n"
     )
