@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from filters.mime.tags import ORDINARY, RAW, TAG, is_within
+from filters.mime.tags import ORDINARY, RAW, TAG, is_within, pass_plain
 from filters.mime.visibility import is_hidden
 
 _RAW_NAMES = frozenset(RAW.split(b"|"))
@@ -49,7 +49,17 @@ def scan_markup(html: bytes) -> Markup:
     length = len(html)
     ordinary = ORDINARY.match
     tokens = 0
+    # Up to here tags are taken in order, because a value may reach beyond it.
+    doubtful = -1
     while True:
+        if position > doubtful:
+            place, is_sure = pass_plain(html, position)
+            if is_sure:
+                position = place
+                if position == length:
+                    break
+            else:
+                doubtful = place
         passed = ordinary(html, position)
         assert passed is not None  # it matches the empty string
         if passed.end() > position:

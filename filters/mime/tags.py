@@ -44,20 +44,49 @@ _FAST_ATTRIBUTES = (
 _PLAIN_ATTRIBUTE = rb""" [a-zA-Z-]++="[^"]*+\""""
 _PLAIN_TAG = rb"[a-zA-Z][a-zA-Z0-9]*+(?:>|" + (_PLAIN_ATTRIBUTE + rb"(?:>|") * 3 + _PLAIN_ATTRIBUTE + rb">" + rb")" * 4
 
-ORDINARY = re.compile(
-    rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>"
-    rb"|(?!(?=[bhfstxinpmBHFSTXINPM][otrceimflvaOTRCEIMFLVA][dmaryxtpefgDMARYXTPEFG])(?i:(?:body|html|frameset|"
+# Three letters tell most tags from those that matter before their names are compared.
+_MATTERING = (
+    rb"(?=[bhfstxinpmBHFSTXINPM][otrceimflvaOTRCEIMFLVA][dmaryxtpefgDMARYXTPEFG])(?i:(?:body|html|frameset|"
     + RAW
-    + rb")[\t\n\f\r />]|svg|math))(?:"
+    + rb")[\t\n\f\r />]|svg|math)"
+)
+
+ORDINARY = re.compile(
+    rb"[^<]*+(?:<(?:/(?![bBhH][oOtT])[a-zA-Z][^>\"']*+>|(?!"
+    + _MATTERING
+    + rb")(?:"
     + _PLAIN_TAG
     + rb"|"
     + NAME
     + _FAST_ATTRIBUTES
     + rb")|(?![a-zA-Z/!?]))[^<]*+){0,100}"
 )
-"""Text and ordinary tags, as many as come. Three letters tell most tags from those that matter before their names are
-compared. Without a possessive outer repeat: early 3.11 releases get those wrong when they hold alternatives. The bound
-keeps the expression's stack small; the caller goes on where it stopped."""
+"""Text and ordinary tags, as many as come. Without a possessive outer repeat: early 3.11 releases get those wrong when
+they hold alternatives. The bound keeps the expression's stack small; the caller goes on where it stopped."""
+
+_NOT_PLAIN = re.compile(
+    rb"<(?!/(?:t[drh]>|(?![bBhH][oOtT])[a-zA-Z][a-zA-Z0-9]*+>)|(?!"
+    + _MATTERING
+    + rb")"
+    + _PLAIN_TAG
+    + rb"|[^a-zA-Z/!?])"
+)
+
+
+def pass_plain(html: bytes, position: int) -> tuple[int, bool]:
+    """From ``position``, which is in no tag, to the next ``<`` that is no plain tag, or the end; and whether that place
+    is in no tag either.
+
+    A search looks at every ``<``, at those inside of quoted values too. Where all of them up to a place are plain, so
+    are the real ones, and only one of the last tag's values could reach beyond that place. The quote that opens such a
+    value would be the last one before the place.
+    """
+    found = _NOT_PLAIN.search(html, position)
+    if found is None:
+        return len(html), True
+    place = found.start()
+    quote = html.rfind(b'"', position, place)
+    return place, quote < 0 or html[quote - 1] != 0x3D
 
 
 def is_within(offset: int, spans: list[tuple[int, int]]) -> bool:
