@@ -85,10 +85,14 @@ from gateway.pipeline import MailPipeline
 from gateway.refusals import RefusalReports, Refusals
 from gateway.registry.assembly import SyncSide, make_links
 from gateway.registry.metrics import PushMetrics, SyncMetrics
+from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
 from gateway.registry.process import SyncProcess, default_sync_command
+from gateway.registry.proof import Proof
 from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
+from gateway.registry.reporting import Reporter
+from gateway.registry.reporting_metrics import ReportingMetrics
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
@@ -137,6 +141,20 @@ def open_store(configuration: Configuration, *, may_begin: bool = True) -> Store
 def refusal_reports(configuration: Configuration) -> RefusalReports:
     """Makes reports to the registry for refusals that an operator enters."""
     return RefusalReports(*_sealing(configuration, load_or_create_secrets(configuration)))
+
+
+def report_sealing(configuration: Configuration) -> tuple[ReportSeal, HolidayCalendar]:
+    """What opens and makes reports to the registry, and their deadlines. Secrets must be there: ``ValueError``."""
+    return _sealing(configuration, load_secrets(configuration))
+
+
+def count_verdicts(
+    configuration: Configuration, since_at: float, until_at: float
+) -> Mapping[tuple[int, str, str, str], int]:
+    """Recipients decided about in that time, by brand, channel, verdict and reason."""
+    from adapters.evidence import tally  # brings a query engine, which workers never need
+
+    return tally.count_verdicts(configuration.evidence.directory, since_at, until_at)
 
 
 def open_evidence_reader(configuration: Configuration) -> EvidenceReader:
@@ -273,6 +291,8 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
     registry = RegistryLinks(configuration, metrics)
     settings = configuration.registry
     assert settings is not None
+    upward = ReportingMetrics(each.brand.code for each in configuration.brands)
+    report_seal, _ = _sealing(configuration, kept)
     side = SyncSide(
         registry.links,
         store,
@@ -284,6 +304,17 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
         metrics,
         pull_interval_s=settings.pull_interval_s,
         push=settings.push,
+        more_tasks=(
+            Reporter(
+                store,
+                store,
+                {link.code: link for link in registry.links},
+                report_seal,
+                notes=ConsentNotes(store),
+                observer=upward,
+            ),
+            Proof(registry.links, store, store, keys, observer=upward),
+        ),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, side.leave)

@@ -20,7 +20,7 @@ from filters.explain import explain as explain_decision
 from filters.freshness import freshness
 from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, RecipientType
-from gateway.cli import consents, evidence
+from gateway.cli import consents, evidence, registry
 from gateway.cli.check_config import check_config
 from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
@@ -40,6 +40,7 @@ app.command()(demo)
 app.command()(sandbox)
 app.add_typer(consents.app, name="consents")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(registry.app, name="registry")
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)]
 

@@ -176,7 +176,7 @@ class Reporter:
         await self._flights.recall(now)
         self._flying = {item.item_id: None for flight in self._flights.open.values() for item in flight.items}
         self._flying_pairs = {item.pair for flight in self._flights.open.values() for item in flight.items}
-        self._parked = await _recall_parked(self._memory)
+        self._parked = await recall_parked(self._memory)
         self._has_begun = True
 
     async def _take(self) -> dict[int, list[Waiting]]:
@@ -474,7 +474,7 @@ class Reporter:
         await self._index.outbox_remove([item])
         self._forget(item.item_id)
         self._parked[code] += 1
-        await _keep_parked(self._memory, self._parked)
+        await keep_parked(self._memory, self._parked)
         self._count(item.brand, Fate.PARKED, code)
         log.error("report.parked", brand=item.brand, report=item.item_id.hex(), code=code)
 
@@ -529,7 +529,8 @@ def _known_now(waiting: Waiting, judged: Judged) -> Change | None:
 _PARKED_NAME = "report/parked"
 
 
-async def _recall_parked(memory: SyncMemory) -> Counter[str]:
+async def recall_parked(memory: SyncMemory) -> Counter[str]:
+    """How many reports are parked, by code."""
     counts: Counter[str] = Counter()
     for line in (await memory.recall(_PARKED_NAME) or b"").decode("ascii", "replace").splitlines():
         code, _, number = line.partition(" ")
@@ -537,6 +538,7 @@ async def _recall_parked(memory: SyncMemory) -> Counter[str]:
     return counts
 
 
-async def _keep_parked(memory: SyncMemory, counts: Counter[str]) -> None:
+async def keep_parked(memory: SyncMemory, counts: Counter[str]) -> None:
+    """Write that down."""
     lines = "\n".join(f"{code} {number}" for code, number in sorted(counts.items()))
     await memory.keep(_PARKED_NAME, lines.encode("ascii", "replace") or None)
