@@ -18,6 +18,10 @@ Done = Callable[[int], None]
 _REQUESTS = 4
 
 
+class RingError(Exception):
+    """The kernel took nothing: it has no memory left for the request, or does not allow the call any more."""
+
+
 class DiskRing:
     """Asynchronous writes to files opened with ``O_DSYNC | O_APPEND``; belongs to the running loop."""
 
@@ -28,11 +32,18 @@ class DiskRing:
         self._loop.add_reader(self._context.fileno, self._take_completions)
 
     def write(self, descriptor: int, data: bytes, done: Done) -> None:
-        """Append ``data``; ``done`` once, in the loop's thread, possibly before this returns."""
+        """Append ``data``; ``done`` once, in the loop's thread, possibly before this returns.
+
+        Raises ``RingError`` where nothing of it was taken. The request may stand in the queue all the same, and would
+        go out with the next: do not use the ring again, only close it.
+        """
         operation = self._operation.write(data, descriptor, 0)  # the place does not count in a file for appending
         operation.set_callback(lambda result: done(max(result, 0)))
-        self._context.submit(operation)
-        self._context.flush()
+        try:
+            self._context.submit(operation)
+            self._context.flush()
+        except (OSError, OverflowError, SystemError) as error:  # the library's words for a refusal by the kernel
+            raise RingError from error
 
     def close(self) -> None:
         """Only when nothing is under way."""

@@ -37,7 +37,7 @@ from adapters.evidence.files import (
     segment_path,
     sync_directory,
 )
-from adapters.evidence.ring import DiskRing, open_ring
+from adapters.evidence.ring import DiskRing, RingError, open_ring
 from adapters.evidence.segment_reader import read_segment
 from adapters.evidence.signing import Signer
 from filters.evidence_chain import (
@@ -312,8 +312,16 @@ class EvidenceWriter:
         data = b"".join(pieces)
         if self._ring is None or heads_line or rotates:
             self._jobs.put(_Job(data, heads_line, self._next_opening and self._next_opening[0]))
-        else:
+            return
+        try:
             self._ring.write(self._fd, data, partial(self._written, data, time.monotonic()))
+        except RingError:
+            # Unanswered, the batch would hold up all behind it for good.
+            self._ring.close()
+            self._ring = None
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
+            self._report("evidence.ring_lost", {})
+            self._jobs.put(_Job(data, b"", None))
 
     def _written(self, data: bytes, begun_at: float, written: int) -> None:
         """The kernel's queue is done with a batch. What it could not write the thread tries, and hears why."""

@@ -400,6 +400,24 @@ async def test_the_next_segment_failing_to_open_does_not_undo_the_batch_before_i
     assert problems_of(evidence, signer) == []
 
 
+async def test_a_queue_that_the_kernel_refuses_is_given_up_for_the_thread(make_writer, evidence, signer, kit):
+    """No memory for a request, a call that is forbidden later: no record waits for ever, none stands there twice."""
+    writer = make_writer()
+    writer.start()
+    kept = [kit.make_record(number) for number in range(4)]
+    assert await kit.append(writer, *kept[:2]) == [True] * 2
+    rings = [entry for entry in Path("/proc/self/fd").iterdir() if "io_uring" in os.path.realpath(entry)]
+    with Path(os.devnull).open("rb") as nothing:
+        for ring in rings:
+            os.dup2(nothing.fileno(), int(ring.name))
+    async with asyncio.timeout(5):
+        assert await kit.append(writer, kept[2]) == [True]
+        assert await kit.append(writer, kept[3]) == [True]
+        await writer.close()
+    assert records_in(evidence) == kept
+    assert problems_of(evidence, signer) == []
+
+
 async def test_what_waits_for_the_disk_is_bounded(make_writer, kit):
     """Beyond the limit records are refused at once instead of filling the memory."""
     writer = make_writer(max_pending_bytes=10_000)
