@@ -102,3 +102,29 @@ def withdraw(key: bytes, state: State, channel: Channel, recipient_type: Recipie
     if held is None or held.status is not Status.APPROVED:
         return None
     return Change(key, channel, recipient_type, Consent(Status.REJECTED, held.consent_at, UNKNOWN_SOURCE))
+
+
+def settle(
+    answer: StoredConsent | None, key: bytes, state: State, channel: Channel, recipient_type: RecipientType
+) -> Change | None:
+    """What a status query that was answered changes here; None for nothing, or for a record without any date.
+
+    No record there takes back a consent here. A consent there is entered by its date; where all that stands against it
+    is our own taking back (``withdraw``), which was nobody's will, it is entered a second after that.
+    """
+    if answer is None:
+        return withdraw(key, state, channel, recipient_type)
+    change = read_record(answer, key)
+    if change is None:
+        return None
+    held = state.get((channel, recipient_type))
+    if (
+        held is not None
+        and change.consent.status is Status.APPROVED
+        and held.status is Status.REJECTED
+        and held.source == UNKNOWN_SOURCE
+        and not held.own
+        and held.consent_at >= change.consent.consent_at
+    ):
+        return change._replace(consent=change.consent._replace(consent_at=held.consent_at + 1))
+    return change

@@ -221,7 +221,7 @@ class Pull:
                 brand=code,
                 known_until=gap_from,
                 feed_since=since,
-                mend="izinkapi registry load with the list of all addresses, or a new complete import",
+                mend="izinkapi registry verify with the list of all addresses, or a new complete import",
             )
         if gap_from is None and self._gaps[code] is not None:
             log.info("registry.gap.closed", brand=code)

@@ -20,7 +20,7 @@ from filters.consent_key import ConsentKeys
 from filters.registry.call import Priority
 from filters.registry.error_codes import Advice
 from filters.registry.failures import Failure
-from filters.registry.merging import read_record, withdraw
+from filters.registry.merging import settle
 from filters.registry.values import ConsentSubject
 from filters.sms.note_seal import NONCE_BYTES, NoteSeal
 from filters.vocabulary import Channel, RecipientType
@@ -133,11 +133,9 @@ class Questions:
                 # The registry does not take the address as one: it holds no consent for it, and so do we.
                 found = None
             key = self._keys.derive(link.code, subject.recipient.encode("utf-8"))
-            if found is not None:
-                change = read_record(found, key)
-            else:
-                value = (await self._index.find(link.code, [key])).values[0]
-                change = withdraw(key, unpack(value) if value else {}, subject.channel, subject.recipient_type)
+            value = (await self._index.find(link.code, [key])).values[0]
+            state = unpack(value) if value else {}
+            change = settle(found, key, state, subject.channel, subject.recipient_type)
             if change is not None:
                 await self._index.apply(link.code, [change])
             elif found is not None:
