@@ -1,4 +1,4 @@
-"""What relaying one message costs: ``python -m loadtest.micro_relay [--messages N] [--size BYTES] [--sessions N]``.
+"""What relaying one message costs: ``python -m loadtest.micro_relay [--messages N] [--size BYTES] [--waiting N]``.
 
 Hands messages to ``adapters.smtp`` in this process, with Postfix's smtp-sink (or ``--upstream HOST:PORT``) as the next
 hop, and prints messages a second and the CPU time of this process per message, Python's and the kernel's apart.
@@ -46,8 +46,10 @@ def make_mail(size_bytes: int, recipients: int) -> OutgoingMail:
     return OutgoingMail(b"haber@magaza.example", b"", to, content)
 
 
-async def run(host: str, port: int, messages: int, mail: OutgoingMail, sessions: int) -> tuple[float, float, float]:
-    """Relay ``messages`` times, ``sessions`` at once; wall, user and system seconds."""
+async def run(
+    host: str, port: int, messages: int, mail: OutgoingMail, sessions: int, waiting: int
+) -> tuple[float, float, float]:
+    """Relay ``messages`` times, ``sessions`` at once and ``waiting`` behind them; wall, user and system seconds."""
     upstream = SmtpUpstream(UpstreamSettings("bench", ((host, port),), max_connections=sessions))
     if not await upstream.start():
         raise SystemExit("the upstream did not answer")
@@ -67,7 +69,7 @@ async def run(host: str, port: int, messages: int, mail: OutgoingMail, sessions:
             upstream.relay(mail, done)
 
     wall, before = time.perf_counter(), os.times()
-    while started < min(sessions, messages):
+    while started < min(sessions + waiting, messages):
         started += 1
         upstream.relay(mail, done)
     await finished
@@ -84,6 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--recipients", type=int, default=1)
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--waiting", type=int, default=0, help="messages that wait for a session besides")
     parser.add_argument("--upstream", help="HOST:PORT of a server to use instead of smtp-sink")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args(arguments)
@@ -100,7 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
         if profile is not None:
             profile.enable()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            wall_s, user_s, system_s = runner.run(run(host, int(port), options.messages, mail, options.sessions))
+            wall_s, user_s, system_s = runner.run(
+                run(host, int(port), options.messages, mail, options.sessions, options.waiting)
+            )
     finally:
         if sink is not None:
             sink.terminate()

@@ -4,6 +4,7 @@
 
     GREETING -> HELLO [-> STARTTLS -> HANDSHAKE -> HELLO] [-> AUTH] -> READY
     READY -> ENVELOPE -> CONTENT -> READY            the message was sent, whatever the answer
+                         CONTENT -> ENVELOPE         ... and the envelope of the next left right behind its final dot
              ENVELOPE -> RESET -> READY              no recipient or no DATA; RSET where MAIL stands
              ENVELOPE -> EMPTY -> READY              354 though nobody was accepted: a lone dot (RFC 2920 3.1)
     READY -> NOOP -> READY, READY -> QUIT -> CLOSED, anything -> CLOSED
@@ -11,6 +12,12 @@
 Two rules keep one message's reply from ever being taken for another's. Whenever we are about to write, nothing the
 server sent may be left unread: a reply to a command not yet given is a broken protocol. And a connection on which
 anything unclean was seen is never used again.
+
+The envelope that follows a final dot in the same write (RFC 2920 3.1 allows it: content may be the first in a group)
+bends neither: its commands were given, so their replies are due, behind the dot's; and before its own content is
+written, nothing may be left unread. Replies that do not match commands come to light at its DATA, which alone may be
+answered 354. Until that came, no refusal is believed to be for this message, and whatever ends the transaction lets it
+be tried again, by itself.
 """
 
 from __future__ import annotations
@@ -75,7 +82,8 @@ class ContentWanted(NamedTuple):
 class Finished(NamedTuple):
     """The transaction is over: one outcome per recipient, in order.
 
-    ``is_retryable``: the server never answered MAIL, so the same message may be tried on another connection.
+    ``is_retryable``: the server never answered MAIL, or its envelope had followed another message and was not granted
+    (``Dialogue.follow``), so the same message may be tried once more.
     Whether the connection can take the next message says ``phase``, once all that came was read.
     """
 
@@ -103,7 +111,10 @@ class Dialogue:
         "_accepted",
         "_auth_answers",
         "_commands",
+        "_following",
+        "_following_commands",
         "_is_content_out",
+        "_is_follower",
         "_is_secure",
         "_mail",
         "_outcomes",
@@ -127,6 +138,9 @@ class Dialogue:
         self._outcomes: list[RecipientOutcome | None] = []
         self._accepted: list[int] = []
         self._is_content_out = False
+        self._following: OutgoingMail | None = None
+        self._following_commands: list[bytes] = []
+        self._is_follower = False
         self.extensions = Extensions()
         self.output: list[bytes] = []
         self.phase = Phase.GREETING
@@ -163,9 +177,29 @@ class Dialogue:
         self._commands = commands
         self._replies = []
         self._is_content_out = False
+        self._is_follower = False
         self.phase = Phase.ENVELOPE
         self.output.append(b"".join(commands) if self.extensions.has_pipelining else commands[0])
         return None
+
+    def follow(self, mail: OutgoingMail) -> bytes | None:
+        """The envelope of the message to come, to be written right behind the final dot of the one under way.
+
+        Only while content is wanted and none was written; once, and then it has to be written. None, and nothing
+        changes, where the server may not be spoken to like that or the envelope is unsafe to write.
+        """
+        assert self.phase is Phase.CONTENT
+        assert not self._is_content_out
+        assert self._following is None
+        if self._settings.is_lmtp or not self.extensions.has_pipelining:
+            return None
+        try:
+            commands = render_envelope(mail, self.extensions)
+        except UnsafeEnvelopeError:
+            return None
+        self._following = mail
+        self._following_commands = commands
+        return b"".join(commands)
 
     def content_written(self) -> None:
         """The final dot has left: from now on a lost connection means "unknown", and a reply is the reply to it."""
@@ -206,6 +240,17 @@ class Dialogue:
         return self._give_up_envelope(
             outcome_before_dot(fault), result_before_dot(fault), is_retryable=not self._replies and fault is Fault.LOST
         )
+
+    def abandon_following(self, fault: Fault) -> Finished | None:
+        """What the end of the connection means for the message whose envelope left behind the dot, if there is one.
+
+        Nothing but that envelope was sent and no word of it was answered, so another connection may have it.
+        """
+        mail, self._following = self._following, None
+        if mail is None:
+            return None
+        outcomes = [outcome_before_dot(fault)] * len(mail.recipients)
+        return Finished(outcomes, result_before_dot(fault), is_retryable=True)
 
     # setting up
 
@@ -331,6 +376,7 @@ class Dialogue:
         self._judge_envelope()
         if reply.code == 354 and self._accepted:
             self.phase = Phase.CONTENT
+            self._is_follower = False
             events.append(_CONTENT_WANTED)
         elif reply.code < 400:
             if reply.code != 354 or self._settings.is_lmtp:  # LMTP has no reply to a dot for nobody (RFC 2033 4.2)
@@ -406,8 +452,22 @@ class Dialogue:
             events.append(self._finish_open_recipients(outcome, None))
             self._break(Fault.CLOSED_BY_PEER, events)
         else:
-            self.phase = Phase.READY
             events.append(self._finish_open_recipients(outcome, None))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """After the reply to a final dot: the next envelope is under way already, or nothing is."""
+        following = self._following
+        if following is None:
+            self.phase = Phase.READY
+            return
+        self._mail = following
+        self._commands = self._following_commands
+        self._following = None
+        self._is_follower = True
+        self._replies = []
+        self._is_content_out = False
+        self.phase = Phase.ENVELOPE
 
     def _on_closing(self, reply: WireReply, events: list[Event]) -> None:
         """421 before the content: the server leaves, and the message stays with the client (RFC 5321 3.8).
@@ -440,6 +500,8 @@ class Dialogue:
         """Close the transaction; recipients without an outcome so far get ``rest``. ``result`` None: sum them up."""
         outcomes = [rest if outcome is None else outcome for outcome in self._outcomes]
         self._mail = None
+        if self._is_follower:
+            is_retryable = result is not TransactionResult.TIMED_OUT
         return Finished(outcomes, result or summarise(outcomes), is_retryable)
 
     # between transactions
@@ -463,9 +525,8 @@ class Dialogue:
         return False
 
     def _break(self, fault: Fault, events: list[Event]) -> None:
-        finished = self.abandon(fault)
-        if finished is not None:
-            events.append(finished)
+        ended = self.abandon(fault), self.abandon_following(fault)
+        events.extend([finished for finished in ended if finished is not None])
         events.append(Broken(fault))
 
 

@@ -36,6 +36,9 @@ from filters.exchange import EXPIRED, OutgoingMail, UpstreamCapabilities
 
 MAX_ATTEMPTS = 3
 
+FOLLOWER_VALID_S = 0.5
+"""For so long a decision must still hold where the message has to wait for the answer to another one's final dot."""
+
 _FAULTS = {
     TransactionResult.LOST: Fault.LOST,
     TransactionResult.UNKNOWN: Fault.LOST,
@@ -269,6 +272,35 @@ class SmtpUpstream:
                 return
         self._idle.append(connection)
 
+    def find_follower(self, connection: UpstreamConnection, now: float) -> Job | None:
+        """The first in the queue, where this connection may have it, wholly in time; one that is tried again goes by
+        itself."""
+        settings = self._settings
+        if (
+            not self._waiting
+            or not self._is_taking
+            or connection.transactions >= settings.max_transactions
+            or now - connection.opened_at >= settings.max_age_s
+        ):
+            return None
+        job = self._waiting[0]
+        if job.attempts or job.valid_until - now < FOLLOWER_VALID_S:
+            return None
+        return job if find_obstacle(job.mail, connection.dialogue.extensions) is None else None
+
+    def take_follower(self, job: Job) -> None:
+        """It leaves the queue, of which it is the first."""
+        taken = self._dequeue()
+        assert taken is job
+
+    def connection_goes_on(self, connection: UpstreamConnection) -> None:
+        """A transaction ran to its end."""
+        connection.host.health.count_success()
+
+    def job_expired(self, job: Job) -> None:
+        """The server was slow: the decision behind the message has to be made again."""
+        self._answer_all(job, EXPIRED, TransactionResult.RETRIED)
+
     def job_finished(self, connection: UpstreamConnection, job: Job, finished: Finished) -> None:
         """Answer, or try once more where nothing of the message can have been taken."""
         is_stale = connection.transactions > 1 or finished.result is TransactionResult.LOST
@@ -279,6 +311,8 @@ class SmtpUpstream:
             job.valid_until = min(job.valid_until, connection.used_at + job.mail.valid_s)
             self._waiting.appendleft(job)
             self._waiting_bytes += len(job.mail.content)
+            if self._idle and not connection.is_over:
+                self.connection_ready(self._idle.pop())
             self._serve_waiting()
             return
         if finished.result in _FAULTS:
