@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from filters.explain import Explanation
+from filters.registry.words import RECIPIENT_TYPE_WORDS, render_time
 from filters.vocabulary import Verdict
+from gateway.registry.pending import Pending, PendingState, pending_as_json
 
 _COLOUR = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"}
 
 
-def render_explanation(explanation: Explanation, console: Console, as_json: bool) -> None:
-    """Print the verdict, who can mend it in English and Turkish, and the steps in order; or one JSON object."""
+def render_explanation(
+    explanation: Explanation, console: Console, as_json: bool, pending: Sequence[Pending] = ()
+) -> None:
+    """Print the verdict, who can mend it in English and Turkish, and the steps in order; or one JSON object.
+
+    ``pending``: consents of this person that were handed to us for the registry (edge cases E5, E6).
+    """
     if as_json:
         # Not print_json: a script wants one object a line, whatever the width and colours of a terminal.
-        console.print(
-            json.dumps(explanation.as_json(), ensure_ascii=False), soft_wrap=True, highlight=False, markup=False
-        )
+        told = explanation.as_json()
+        if pending:
+            told = {**told, "pending": [pending_as_json(each) for each in pending]}
+        console.print(json.dumps(told, ensure_ascii=False), soft_wrap=True, highlight=False, markup=False)
         return
     decision = explanation.decision
     colour = _COLOUR[decision.verdict]
@@ -30,6 +39,8 @@ def render_explanation(explanation: Explanation, console: Console, as_json: bool
         console.print(Text(f"noted: {', '.join(decision.noted)}"))
     console.print(Text(explanation.sentence_en))
     console.print(Text(explanation.sentence_tr))
+    for each in pending:
+        console.print(Text(_describe_pending(each), style="yellow"))
     console.print(Text(f"reply: {decision.reply.render().decode('ascii').rstrip()}", style="dim"))
     table = Table(show_lines=False, expand=False)
     table.add_column("id", no_wrap=True)
@@ -45,3 +56,15 @@ def render_explanation(explanation: Explanation, console: Console, as_json: bool
             Text(step.result, style=colour if step.is_decisive else ""),
         )  # fmt: skip
     console.print(table)
+
+
+def _describe_pending(pending: Pending) -> str:
+    kind = RECIPIENT_TYPE_WORDS[pending.recipient_type]
+    begin = f"consent ({kind}) taken on {render_time(pending.taken_at)}"
+    if pending.state is PendingState.WAITING:
+        return f"{begin}, not yet in İYS: it permits nothing before"
+    if pending.state is PendingState.REFUSED:
+        return f"{begin}, refused by İYS on {render_time(pending.at)} ({pending.code})"
+    if pending.state is PendingState.SUPERSEDED:
+        return f"{begin}; İYS holds a later will"
+    return f"{begin}, in İYS since {render_time(pending.at)}"

@@ -26,6 +26,7 @@ from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
 from gateway.cli.sandbox import sandbox
 from gateway.configuration import Configuration, ConfigurationError
+from gateway.registry.pending import ConsentNotes, Pending
 
 _NOT_DONE = 2
 
@@ -94,7 +95,7 @@ def explain(
             codes = ", ".join(str(each.brand.code) for each in configuration.brands)
             _fail(f"--brand: expected one of {codes} (brands in {config}), found {brand}")
         key, is_abroad = _address_key(channel, recipient)
-        answer = asyncio.run(_look_up(configuration, brand, key))
+        answer, pending = asyncio.run(_look_up(configuration, brand, channel, key))
     except (ConfigurationError, OSError, ValueError) as error:
         _fail(str(error))
     now = int(time.time())
@@ -117,7 +118,7 @@ def explain(
         failure,
         is_abroad=is_abroad,
     )
-    render_explanation(explain_decision(facts, state, settings.policy), Console(), as_json)
+    render_explanation(explain_decision(facts, state, settings.policy), Console(), as_json, pending)
 
 
 def _address_key(channel: Channel, recipient: str) -> tuple[bytes, bool]:
@@ -132,7 +133,10 @@ def _address_key(channel: Channel, recipient: str) -> tuple[bytes, bool]:
     return number.key, number.is_abroad
 
 
-async def _look_up(configuration: Configuration, brand: int, address_key: bytes) -> Lookup | LookupFailure:
+async def _look_up(
+    configuration: Configuration, brand: int, channel: Channel, address_key: bytes
+) -> tuple[Lookup | LookupFailure, list[Pending]]:
+    """What the index says, and which consents of this person are on their way to the registry."""
     from gateway import app as wiring
 
     store = wiring.open_store(configuration, may_begin=False)
@@ -141,7 +145,9 @@ async def _look_up(configuration: Configuration, brand: int, address_key: bytes)
         await store.start()
         key = wiring.consent_keys(configuration, may_begin=False).derive(brand, address_key)
         store.lookup(brand, (key,), None, answered.set_result)
-        return await answered
+        answer = await answered
+        is_there = isinstance(answer, Lookup)
+        return answer, await ConsentNotes(store).find_for(brand, channel, key) if is_there else []
     finally:
         await store.close()
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from filters.consent_report import ConsentReport
+from filters.registry.words import render_time
 from filters.vocabulary import Channel, RecipientType
 
 
@@ -56,6 +57,21 @@ class Pending(NamedTuple):
             code,
             at,
         )
+
+
+def pending_as_json(pending: Pending) -> dict[str, object]:
+    """For answers and commands; times in Turkish time as the registry writes them."""
+    return {
+        "id": pending.item_id.hex(),
+        "brand": pending.brand,
+        "channel": pending.channel,
+        "recipient_type": pending.recipient_type,
+        "state": pending.state,
+        "code": pending.code or None,
+        "consent_date": None if pending.consent_at is None else render_time(pending.consent_at),
+        "taken_at": render_time(pending.taken_at),
+        "settled_at": None if pending.at == pending.taken_at else render_time(pending.at),
+    }
 
 
 class NoteStore(Protocol):

@@ -14,12 +14,11 @@ import orjson
 from aiohttp import web
 
 from filters.client import Client
-from filters.registry.words import render_time
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.dialects.strict_json import malformed, parse_json, refuse_other_content
 from filters.sms.http import HttpRequest
-from gateway.registry.pending import ConsentNotes, Pending
+from gateway.registry.pending import ConsentNotes, pending_as_json
 from gateway.registry.registering import Registering, Taken
 from gateway.sms.exchange import BodyMemory, make_response, read_body, read_head
 
@@ -113,21 +112,6 @@ class ConsentsApi:
         if code not in client.brands or code not in self._brands:
             raise RequestRefusedError(Fault.NOT_ALLOWED, "brand: not one of this client's")
         return code
-
-
-def pending_as_json(pending: Pending) -> dict[str, object]:
-    """For answers and commands; times in Turkish time as the registry writes them."""
-    return {
-        "id": pending.item_id.hex(),
-        "brand": pending.brand,
-        "channel": pending.channel,
-        "recipient_type": pending.recipient_type,
-        "state": pending.state,
-        "code": pending.code or None,
-        "consent_date": None if pending.consent_at is None else render_time(pending.consent_at),
-        "taken_at": render_time(pending.taken_at),
-        "settled_at": None if pending.at == pending.taken_at else render_time(pending.at),
-    }
 
 
 def _read_rows(request: HttpRequest) -> list[Any]:

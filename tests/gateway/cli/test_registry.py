@@ -318,6 +318,20 @@ def test_consents_of_a_file_are_put_on_their_way(run: Run, tmp_path: Path) -> No
     assert (tmp_path / "bad.csv").read_text().splitlines()[1:] == [f"{path},4,H120", f"{path},6,H467"]
 
 
+def test_a_consent_on_its_way_explains_a_drop(run: Run, folder: Path, tmp_path: Path) -> None:
+    """And permits nothing (edge case E5)."""
+    at = render_time(int(time.time()) - 3600)
+    path = tmp_path / "consents.csv"
+    path.write_text(HEADER + f"yeni@example.com,EPOSTA,BIREYSEL,ONAY,HS_WEB,{at},,\n")
+    run(*of_brand("load", str(path)))
+    words = ["explain", "-c", str(folder / "izinkapi.toml"), *of_brand("-r", "yeni@example.com")]
+    shown = CliRunner().invoke(app, words)
+    assert "not yet in İYS: it permits nothing before" in " ".join(shown.stdout.split())
+    told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert told["pending"][0]["state"] == "waiting"
+    assert told["verdict"] != "permit"
+
+
 def test_a_file_with_other_columns_is_not_loaded(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     result = run(*of_brand("load", str(tmp_path / "x.csv")))
