@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, Submission
@@ -138,7 +138,7 @@ class Dialect(Protocol):
         """The dialect's own error. ``detail`` may be shown: it holds no address, no secret and no exception."""
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
-        """The job ids a REPORT or CANCEL request asks about; empty where it asks about a span of time."""
+        """The job ids a REPORT or CANCEL request asks about; empty where it names none (``JobSearcher``)."""
 
     def overlay_report(
         self,
@@ -151,6 +151,27 @@ class Dialect(Protocol):
 
         ``response`` is None where every id asked about was minted by us, so that the upstream need not be asked.
         """
+
+
+class JobSearch(NamedTuple):
+    """Which jobs a report asks about that names none: those of ``account`` that were sent from ``start`` until before
+    ``stop`` (seconds since 1970 UTC), or those to which the sender gave ``own_id``."""
+
+    account: str
+    own_id: str = ""
+    start: float = 0.0
+    stop: float = float("inf")
+
+
+@runtime_checkable
+class JobSearcher(Protocol):
+    """A dialect whose reports may be asked without naming a job. Optional."""
+
+    def find_search(self, request: HttpRequest, call: Call) -> JobSearch | None:
+        """What a REPORT request asks for of which ``report_ids`` is empty; None where it is no such request."""
+
+    def own_job_id(self, submission: Submission) -> str:
+        """The sender's own id of the whole job by which reports can be asked, or ""."""
 
 
 class Composer(Protocol):

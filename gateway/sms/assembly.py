@@ -78,7 +78,7 @@ class SmsSide:
         self.brands = {settings.brand.code: self._brand(settings) for settings in configuration.brands}
         brand_values: dict[int, Brand] = {code: own.brand for code, own in self.brands.items()}
         self.tags = SmsTags(means.tag_headers, brand_values)
-        self.dropped = DroppedNumbers(means.notes, means.seal)
+        self.dropped = DroppedNumbers(means.notes, means.seal, means.instance)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="sms")
         numbers = itertools.count(1)
         self.pipeline = SmsPipeline(
@@ -111,6 +111,7 @@ class SmsSide:
     async def close(self) -> None:
         for inbound in self._inbounds:
             await inbound.close()
+        await self.dropped.close()
         self._threads.shutdown(wait=False)
 
     def is_served_by(self, listener: HttpListenerSettings) -> bool:

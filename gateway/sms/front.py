@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from filters.client import Client
-from filters.sms.dialect import Call, CallKind, Dialect, Fault, RequestRefusedError
+from filters.sms.dialect import Call, CallKind, Dialect, Fault, JobSearcher, RequestRefusedError
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.message import ReportEntry
@@ -27,7 +27,8 @@ from gateway.peer import normalise_peer
 from gateway.sms.callbacks import answer_of
 from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head
 from gateway.sms.pipeline import SmsPipeline
-from gateway.sms.reports import DroppedNumbers
+from gateway.sms.recent_jobs import JobOwner
+from gateway.sms.reports import DroppedNumbers, KeptJob
 from gateway.sms.route import SmsRoute
 
 log = structlog.stdlib.get_logger(__name__)
@@ -184,7 +185,11 @@ class SmsFront:
         dialect = route.dialect
         own = _without_prefix(whole, route.prefix)
         job_ids = list(dialect.report_ids(own, call))
-        kept = await self._dropped.find(client.name, route.upstream.name, job_ids) if job_ids else {}
+        kept: dict[str, KeptJob] | None = {}
+        if job_ids:
+            kept = await self._dropped.find(client.name, route.upstream.name, job_ids)
+        elif isinstance(dialect, JobSearcher) and (search := dialect.find_search(own, call)) is not None:
+            kept = await self._dropped.search(JobOwner(client.name, route.upstream.name, search.account), search)
         if kept is None:
             return dialect.write_fault(Fault.UNAVAILABLE, "what was left out cannot be read now")
         dropped: Mapping[str, Sequence[ReportEntry]] = {job_id: job.entries for job_id, job in kept.items()}

@@ -29,7 +29,7 @@ from filters.exchange import Lookup
 from filters.freshness import freshness
 from filters.policy import Policy
 from filters.reason import Reason
-from filters.sms.dialect import Call, CallKind, Dialect, Fault, RequestRefusedError, Segments
+from filters.sms.dialect import Call, CallKind, Dialect, Fault, JobSearcher, RequestRefusedError, Segments
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.judgement import BatchJudge, Judged, Settlement
 from filters.sms.message import Relayed, ReportEntry, SmsFate, Submission, TextKind
@@ -39,6 +39,7 @@ from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.sms.callbacks import answer_of
 from gateway.sms.heavy import HeavySteps
 from gateway.sms.in_hand import SmsInHand
+from gateway.sms.recent_jobs import JobOwner
 from gateway.sms.record import render_sms_record
 from gateway.sms.reports import DroppedNumbers
 from gateway.sms.route import Outlet, SmsBrand, SmsRoute
@@ -402,6 +403,9 @@ class SmsPipeline:
             is_kept = False
         if not is_kept:
             log.warning("report.not_kept", message_id=sms.message_id, dropped=len(entries))
+        elif isinstance(dialect := sms.route.dialect, JobSearcher):
+            owner = JobOwner(sms.client.name, sms.route.upstream.name, sms.asked.credential_id)
+            self._dropped.note_job(owner, job_id, sms.decided_at, dialect.own_job_id(sms.asked))
 
     async def _record(self, sms: SmsInHand) -> bool:
         try:

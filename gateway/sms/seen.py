@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from functools import partial
-
-from filters.sms.note_seal import NONCE_BYTES, NoteSeal
-from gateway.sms.callbacks import answer_of
+from filters.sms.note_seal import NoteSeal
 from gateway.sms.ports import NoteStore
+from gateway.sms.sealed_notes import SealedNotes
 
 
 class SeenMessages:
     """Remembers them by the provider's id, beside the notes of dropped numbers."""
 
-    def __init__(self, notes: NoteStore, seal: NoteSeal, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
-        self._notes = notes
-        self._seal = seal
-        self._random_bytes = random_bytes
+    def __init__(self, notes: NoteStore, seal: NoteSeal) -> None:
+        self._notes = SealedNotes(notes, seal)
 
     async def is_known(self, upstream: str, message_id: str) -> bool:
         """Whether it was taken. Where the store cannot be asked it was not: a refusal twice is no harm."""
-        names = self._seal.names("inbound", upstream, message_id)
-        found = await answer_of(partial(self._notes.find_notes, names))
-        return found is not None and any(found)
+        found = await self._notes.find([("inbound", upstream, message_id)])
+        return found is not None and found[0] is not None
 
     async def remember(self, upstream: str, message_id: str) -> bool:
         """Whether it is kept."""
-        name = self._seal.names("inbound", upstream, message_id)[0]
-        sealed = self._seal.seal(name, b"1", self._random_bytes(NONCE_BYTES))
-        return await answer_of(partial(self._notes.keep_note, name, sealed))
+        return await self._notes.keep(("inbound", upstream, message_id), b"1")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import netgsm
 import pytest
+import requests
 
-from loadtest.providers.netgsm import NetgsmSimulator
+from loadtest.providers.netgsm import ISTANBUL, NetgsmSimulator
 from tests.support.gateway_process import GatewayProcess, free_ports
 from tests.support.http_thread import HttpThread
 from tests.support.netgsm_node import NetgsmNode
 
 SPAN = ("01.01.2000 00:00:00", "01.01.2100 00:00:00")
+AUTH = ("8500000001", "sifre-1")
 _PEOPLE = 60
 
 
@@ -103,6 +106,32 @@ def test_python_with_nobody_left_gets_an_id_and_a_report(provider: Netgsm) -> No
     assert [(row["number"], row["status"]) for row in report["jobs"]] == [(number, 16) for number in people]
     assert provider.client().sms.cancel(answer["jobid"])["code"] == "00"
     assert len(provider.simulator.requests) == before
+
+
+def test_a_report_by_span_of_time_shows_the_dropped_too(provider: Netgsm) -> None:
+    """Of jobs that went out in part, and of those that never left; of other accounts nothing."""
+    yes, no, nobody = provider.consenting(), provider.refusing(), provider.refusing()
+    client = provider.client()
+    for people in ([yes, no], [nobody]):
+        client.sms.send("ORNEK", [{"msg": "Bahar, gun boyu", "no": number} for number in people], iysfilter="11")
+    day = [(datetime.now(ISTANBUL) + timedelta(hours=hours)).strftime("%d.%m.%Y %H:%M:%S") for hours in (-1, 1)]
+    rows = []
+    for page in range(9):
+        asked = {"startdate": day[0], "stopdate": day[1], "pagenumber": page, "pagesize": 100}
+        answer = requests.post(f"{provider.url}/sms/rest/v2/report", json=asked, auth=AUTH, timeout=20).json()
+        if answer["code"] != "00":
+            break
+        rows += answer["jobs"]
+    statuses = {row["number"]: row["status"] for row in rows}
+    assert yes in statuses
+    assert [statuses.get(number) for number in (no, nobody)] == [16, 16]
+    others = requests.post(
+        f"{provider.url}/sms/rest/v2/report",
+        json={"startdate": day[0], "stopdate": day[1]},
+        auth=("8500000002", "sifre-2"),
+        timeout=20,
+    )
+    assert others.json()["code"] == "60"
 
 
 def test_python_hears_the_provider_s_refusals(provider: Netgsm) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 
 from filters.sms.http import HttpRequest, HttpResponse
 from tests.support.gateway_process import GatewayProcess, free_ports
@@ -121,6 +122,28 @@ def test_with_nobody_left_nothing_goes_upstream(providers: Providers, case: Dial
         rows = case.rows(providers.ask(case.report([case.job_id(answer)], 0, 100)))
         assert rows == [(number, case.refused_status) for number in people]
     assert len(providers.simulators[case.dialect.name].requests) == before
+
+
+def test_a_status_asked_by_the_sender_s_own_id_shows_who_was_left_out(providers: Providers) -> None:
+    """Of a campaign that went out in part, and of one that never left."""
+    yes, no, nobody = providers.consenting(), providers.refusing(), providers.refusing()
+    account = {"username": "908500000001", "password": "sifre-1"}
+    for people in ([yes, no], [nobody]):
+        asked = {
+            **account,
+            "source_addr": "ORNEK",
+            "custom_id": "bahar-7",
+            "is_commercial": True,
+            "iys_recipient_type": "BIREYSEL",
+            "messages": [{"msg": f"Bahar {people[0]}", "dest": ",".join(people)}],
+        }
+        answer = requests.post(f"{providers.url}/v2/send.json", json=asked, timeout=20)
+        assert answer.status_code == 200, answer.text
+    rows = requests.get(f"{providers.url}/v2/status", {**account, "custom_id": "bahar-7"}, timeout=20).json()
+    statuses = {row["dest"]: row["status"] for row in rows}
+    assert set(statuses) == {yes, no, nobody}
+    assert [statuses[number] for number in (no, nobody)] == ["NOT_ALLOWED_BY_IYS"] * 2
+    assert {row["campaign_custom_id"] for row in rows} == {"bahar-7"}
 
 
 @pytest.mark.parametrize("case", [ILETIMERKEZI, VERIMOR], ids=str)

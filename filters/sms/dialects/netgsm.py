@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import Call, CallKind, Fault, JobSearch, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects import netgsm_report
 from filters.sms.dialects.headers import account_of, segments_header
 from filters.sms.dialects.in_report import (
@@ -86,7 +86,7 @@ _OTP_FIELDS = frozenset({"msgheader", "msg", "no", "appname"})
 
 
 class NetgsmDialect:
-    """See the module's description. A ``Dialect`` and a ``Composer``."""
+    """See the module's description. A ``Dialect``, a ``Composer`` and a ``JobSearcher``."""
 
     name = "netgsm"
     refusal_model = RefusalModel.IN_REPORT
@@ -244,6 +244,13 @@ class NetgsmDialect:
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
         return netgsm_report.asked_job_ids(request)
+
+    def find_search(self, request: HttpRequest, call: Call) -> JobSearch | None:
+        span = netgsm_report.find_span(request) if call.kind is CallKind.REPORT else None
+        return None if span is None else JobSearch(account_of(request), start=span[0], stop=span[1])
+
+    def own_job_id(self, submission: Submission) -> str:
+        return ""
 
     def overlay_report(
         self,

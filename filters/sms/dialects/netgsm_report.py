@@ -50,6 +50,15 @@ def asked_job_ids(request: HttpRequest) -> Sequence[str]:
     return ids
 
 
+def find_span(request: HttpRequest) -> tuple[float, float] | None:
+    """Beginning and end (seconds since 1970 UTC; the end is not in it) of a report that names no job."""
+    found = read_json_object(request)
+    start, stop = _span(found)
+    if asked_job_ids(request) or start is None or stop is None:
+        return None
+    return start, stop + 1  # written in whole seconds: all of its last second belongs to it
+
+
 def overlay(
     request: HttpRequest, response: HttpResponse | None, dropped: Mapping[str, Sequence[ReportEntry]]
 ) -> HttpResponse:
@@ -113,9 +122,13 @@ def _asked(
 
 
 def _is_in_span(found: Mapping[str, Any], entry: ReportEntry) -> bool:
-    start, stop = (find_time(str(found.get(name)), _SPAN_FORMAT) for name in ("startdate", "stopdate"))
-    # The span is written in whole seconds: all of its last second belongs to it.
+    start, stop = _span(found)
     return (start is None or entry.dropped_at >= start) and (stop is None or entry.dropped_at < stop + 1)
+
+
+def _span(found: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    start, stop = (find_time(str(found.get(name)), _SPAN_FORMAT) for name in ("startdate", "stopdate"))
+    return start, stop
 
 
 def _row(job_id: str, entry: ReportEntry) -> dict[str, Any]:

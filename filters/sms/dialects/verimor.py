@@ -11,7 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Fault,
+    InboundMessage,
+    JobSearch,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects import verimor_inbound, verimor_status
 from filters.sms.dialects.headers import segments_header
 from filters.sms.dialects.in_report import (
@@ -79,7 +88,7 @@ _MINTED_ID_DIGITS = 18
 
 
 class VerimorDialect:
-    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
+    """See the module's description. A ``Dialect``, a ``Composer``, an ``InboundCodec`` and a ``JobSearcher``."""
 
     name = "verimor"
     refusal_model = RefusalModel.IN_REPORT
@@ -229,6 +238,13 @@ class VerimorDialect:
             asked = _CANCEL_PATH(request.path)
             return [asked[1]] if asked else []
         return verimor_status.asked_campaign_ids(request)
+
+    def find_search(self, request: HttpRequest, call: Call) -> JobSearch | None:
+        asked = verimor_status.find_custom_id(request) if call.kind is CallKind.REPORT else None
+        return None if asked is None else JobSearch(*asked)
+
+    def own_job_id(self, submission: Submission) -> str:
+        return str(submission.fields["kept"].get("custom_id", ""))
 
     def overlay_report(
         self,

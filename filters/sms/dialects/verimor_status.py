@@ -50,6 +50,13 @@ def asked_campaign_ids(request: HttpRequest) -> Sequence[str]:
     return [found] if found else []
 
 
+def find_custom_id(request: HttpRequest) -> tuple[str, str] | None:
+    """User name and ``custom_id`` of a status request that names no campaign."""
+    asked = parse_fields(request.query, _FIELDS)
+    custom_id = asked.get("custom_id", "")
+    return None if asked.get("id") or not custom_id else (asked.get("username", ""), custom_id)
+
+
 def overlay(
     request: HttpRequest, response: HttpResponse | None, dropped: Mapping[str, Sequence[ReportEntry]]
 ) -> HttpResponse:

@@ -1,0 +1,48 @@
+"""Notes that nobody can read in the store: named by a keyed hash of what they are about, and sealed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from filters.sms.note_seal import NONCE_BYTES, NoteSeal
+from gateway.sms.callbacks import answer_of
+from gateway.sms.ports import NoteStore
+
+
+class SealedNotes:
+    """Keeps and finds notes by the words that they are about. ``random_bytes`` makes nonces."""
+
+    def __init__(self, notes: NoteStore, seal: NoteSeal, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._notes = notes
+        self._seal = seal
+        self._random_bytes = random_bytes
+
+    async def keep(self, about: tuple[str, ...], plain: bytes) -> bool:
+        """Whether it is kept. It replaces an earlier note about the same."""
+        name = self._seal.names(*about)[0]
+        sealed = self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES))
+        return await answer_of(partial(self._notes.keep_note, name, sealed))
+
+    async def find(self, abouts: Sequence[tuple[str, ...]]) -> list[bytes | None] | None:
+        """In order, None for one that is not there or does not open; None for all if the store could not be asked."""
+        names = [self._seal.names(*about) for about in abouts]
+        flat = [name for group in names for name in group]
+        if not flat:
+            return []
+        answered: Sequence[bytes | None] | None = await answer_of(partial(self._notes.find_notes, flat))
+        if answered is None or len(answered) != len(flat):
+            return None
+        by_name: Mapping[bytes, bytes | None] = dict(zip(flat, answered, strict=True))
+        return [self._open_first(group, by_name) for group in names]
+
+    def _open_first(self, group: Sequence[bytes], by_name: Mapping[bytes, bytes | None]) -> bytes | None:
+        for name in group:
+            sealed = by_name[name]
+            if sealed:
+                try:
+                    return self._seal.open(name, sealed)
+                except ValueError:
+                    continue  # as good as lost
+        return None
