@@ -11,7 +11,8 @@ def find_international(spelled: str) -> PhoneNumber | None:
     Where the digits are a number both with a country code and as a Turkish number without one, nobody can tell whom the
     provider would write to: refused.
     """
-    if (len(spelled) == 12 and spelled[:2] == "90") or spelled[:1] in ("+", "(") or spelled[:2] == "00":
+    # A group in parentheses without a plus, "(535) 123 45 67", is digits like any others to who drops the rest.
+    if (len(spelled) == 12 and spelled[:2] == "90") or spelled[:1] == "+" or spelled[:2] in ("(+", "00"):
         try:
             return parse_phone(spelled)
         except PhoneError:

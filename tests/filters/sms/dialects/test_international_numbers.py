@@ -27,9 +27,11 @@ def test_numbers_abroad_need_no_plus(spelled: str, e164: str) -> None:
     assert number.e164 == e164
 
 
-def test_digits_with_two_readings_are_refused() -> None:
-    """5321110001 is a Turkish mobile number without country code, and one in Cuba with it."""
-    assert find_international("5321110001") is None
+@pytest.mark.parametrize("spelled", ["5321110001", "(532) 111 00 01", "(532)1110001", "532-111-0001"])
+def test_digits_with_two_readings_are_refused(spelled: str) -> None:
+    """5321110001 is a Turkish mobile number without country code, and one in Cuba with it, whatever parts its
+    groups."""
+    assert find_international(spelled) is None
 
 
 @pytest.mark.parametrize(
