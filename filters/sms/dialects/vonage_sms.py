@@ -38,6 +38,10 @@ SHAPE = {
 _PATH = "/sms/json"
 _READ_ONLY = frozenset({"/account/get-balance", "/account/numbers"})
 
+_SHOWN_CLASSES = frozenset({"", "1", "2", "3"})
+_SHOWN_PROTOCOL_IDS = frozenset({"", "0", *map(str, range(0x41, 0x48))})
+"""Plain, and those that overwrite an earlier text on the handset (3GPP TS 23.040, 9.2.3.9)."""
+
 _CODES: dict[Fault, tuple[str, str]] = {
     Fault.MALFORMED: ("3", "Invalid parameters"),
     Fault.UNKNOWN_FIELD: ("3", "Invalid parameters"),
@@ -85,8 +89,7 @@ class VonageSmsDialect:
         kind = fields.get("type") or "text"
         if kind not in ("text", "unicode", "binary"):
             raise RequestRefusedError(Fault.NOT_ALLOWED, "type: expected text, unicode or binary")
-        # Flash messages vanish from the screen, an opt-out in them would too.
-        is_untouchable = kind == "binary" or str(fields.get("message-class")) == "0"
+        is_untouchable = kind == "binary" or _is_special(fields)
         name = "body" if kind == "binary" else "text"
         text = check_text(fields.get(name) or "", name, MAX_TEXT_CHARACTERS)
         return Submission(
@@ -236,6 +239,17 @@ def _read_fields(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     if type(found.get("from")) is int:
         raise malformed("from: expected text")
     return "json", {name: value for name, value in found.items() if value is not None}
+
+
+def _is_special(fields: Mapping[str, Any]) -> bool:
+    """Whether a text is more than one: flash vanishes from the screen, and an opt-out in it would too; a header of its
+    own makes it a part of a longer one or something for a port; some protocol ids are never shown."""
+    return bool(
+        fields.get("udh")
+        or fields.get("body")
+        or str(fields.get("message-class", "")) not in _SHOWN_CLASSES
+        or str(fields.get("protocol-id", "")) not in _SHOWN_PROTOCOL_IDS
+    )
 
 
 def _answer(entry: Mapping[str, str], extra: tuple[tuple[str, str], ...] = ()) -> HttpResponse:

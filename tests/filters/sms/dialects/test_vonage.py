@@ -50,9 +50,24 @@ def test_a_signed_request_is_refused() -> None:
         ("", TextKind.PLAIN, Alphabet.AUTO),
         ("&type=unicode", TextKind.PLAIN, Alphabet.UNICODE),
         ("&message-class=0", TextKind.BINARY, Alphabet.AUTO),
+        ("&message-class=00", TextKind.BINARY, Alphabet.AUTO),
+        ("&message-class=1&protocol-id=65", TextKind.PLAIN, Alphabet.AUTO),
+        ("&protocol-id=64", TextKind.BINARY, Alphabet.AUTO),
+        ("&udh=050003CC0201", TextKind.BINARY, Alphabet.AUTO),
+        ("&body=00ff", TextKind.BINARY, Alphabet.AUTO),
         ("&type=binary&body=00ff&udh=060504", TextKind.BINARY, Alphabet.AUTO),
     ],
-    ids=["text", "unicode", "flash", "binary"],
+    ids=[
+        "text",
+        "unicode",
+        "flash",
+        "flash spelled otherwise",
+        "shown",
+        "never shown",
+        "a part",
+        "two texts",
+        "binary",
+    ],
 )
 def test_types_say_what_may_be_added(more: str, kind: TextKind, alphabet: Alphabet) -> None:
     """Flash and binary messages are never given an opt-out."""
