@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from filters.reason import Reason
-from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, Segments
+from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects.answers import find_object, is_bad_number, is_try_again, sentence
 from filters.sms.dialects.composed import compose_infobip
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
@@ -28,6 +28,7 @@ from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Sub
 from filters.vocabulary import MessageClass, Outcome
 
 _SENDS = {"/sms/3/messages": "v3.send", "/sms/2/text/advanced": "v2.send"}
+_ENDED = ("CANCELED", "CANCELLED")
 _READ_ONLY = frozenset({"/sms/1/inbox/reports", "/sms/1/bulks", "/sms/1/bulks/status", "/account/1/balance"})
 _REPORTS = frozenset({"/sms/3/reports", "/sms/3/logs", "/sms/1/reports", "/sms/1/logs"})
 
@@ -194,6 +195,9 @@ class InfobipDialect:
         )
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
+        if call.kind is CallKind.CANCEL and read_json_object(request).get("status") not in _ENDED:
+            # What was paused and goes on later is sent by consents that nobody has looked up again.
+            raise RequestRefusedError(Fault.NOT_ALLOWED, "status: expected CANCELED")
         asked = read_any_form(request.query)
         message_id = asked.get("messageId", "")
         job_id = message_id.rpartition(_MARK)[0] or message_id

@@ -156,7 +156,10 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
         shared = texts.number(_read_text(content, where), where)
         options = message.get("options") or {} if is_v3 else message
         # Flash messages vanish from the screen, an opt-out in them would too.
-        is_plain = content.get("hex") is None and not options.get("flash")
+        # A data coding of its own may be flash too, and a class of its own says that a header stands in the text.
+        is_plain = content.get("hex") is None and not (
+            options.get("flash") or (is_v3 and (content.get("dataCoding") or content.get("esmClass")))
+        )
         kinds.add(TextKind.PLAIN if is_plain else TextKind.BINARY)
         alphabets.add(_alphabet(content))
         for index, destination in enumerate(list_field(message, "destinations", where)):

@@ -182,3 +182,22 @@ def test_the_simulated_push_of_incoming_messages_is_read() -> None:
     assert (found.sender, found.destination, found.text) == ("905321110001", "3338", "RET ÖRNEK")
     assert found.message_id
     assert found.received_at is not None
+
+
+@pytest.mark.parametrize("status", ["PROCESSING", "PENDING", "PAUSED", "canceled", None, 1])
+def test_what_is_scheduled_may_be_ended_and_not_taken_up_again(status: Any) -> None:
+    """A bulk paused today and resumed next week would be sent by consents looked up today."""
+    body = json.dumps({"status": status}).encode()
+    call = Call(CallKind.CANCEL, "bulks.status")
+    headers = (("content-type", "application/json"),)
+    with pytest.raises(RequestRefusedError) as refusal:
+        CODEC.report_ids(HttpRequest("PUT", "/sms/1/bulks/status", "bulkId=1", headers, body), call)
+    assert refusal.value.fault is Fault.NOT_ALLOWED
+    ended = HttpRequest("PUT", "/sms/1/bulks/status", "bulkId=1", headers, b'{"status": "CANCELED"}')
+    assert CODEC.report_ids(ended, call) == ("1",)
+
+
+@pytest.mark.parametrize("more", [{"dataCoding": 240}, {"esmClass": 64}])
+def test_a_text_with_a_coding_or_class_of_its_own_is_not_plain(more: dict[str, int]) -> None:
+    """240 is flash, and 64 says that a header stands before the text."""
+    assert read(message("905321110001", content=more)).kind is TextKind.BINARY
