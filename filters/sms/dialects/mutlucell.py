@@ -94,7 +94,8 @@ class MutlucellDialect:
             check_element(message, ("metin", "nums"))
             for child in message.children:
                 check_element(child)
-            text = check_text(message.text_of("metin", None), "mesaj.metin", MAX_TEXT_CHARACTERS)
+            message.text_of("metin", None)  # refused where absent or twice; the text itself keeps its blanks
+            text = check_text(message.all("metin")[0].text, "mesaj.metin", MAX_TEXT_CHARACTERS)
             shared = texts.number(text, "mesaj.metin")
             numbers = read_number_list(message.text_of("nums", None), "mesaj.nums")
             recipients += [SmsRecipient(number, spelled, shared) for number, spelled in numbers]

@@ -131,3 +131,15 @@ def test_mutlucell_s_answer_is_success_or_error_in_its_exact_shape(body: bytes) 
     assert call is not None
     fate = codec.read_answer(codec.read(request, call), [0], HttpResponse(200, (), body)).fates[0]
     assert fate.outcome is (Outcome.REFUSED if body == b"20 " else Outcome.UNKNOWN)
+
+
+def test_mutlucell_keeps_the_blanks_around_a_text() -> None:
+    """The sender's words are its own, line ends at the end of them too."""
+    codec = MutlucellDialect()
+    body = "<smspack ka='u' pwd='p' org='O'><mesaj><metin> Merhaba\n</metin><nums>5321110001</nums></mesaj></smspack>"
+    request = HttpRequest("POST", "/smsgw-ws/sndblkex", "", (("content-type", "text/xml"),), body.encode())
+    call = codec.recognise(request)
+    assert call is not None
+    found = codec.read(request, call)
+    assert found.texts == [" Merhaba\n"]
+    assert codec.read(codec.write(found, [0], found.texts), call).texts == found.texts
