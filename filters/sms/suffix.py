@@ -41,7 +41,7 @@ class SuffixProblem(StrEnum):
     NOT_PLAIN = "not_plain"
     """An OTP, binary or template text, in which nothing may or can be put (C2.9)."""
     NOT_TEXT = "not_text"
-    """It holds half a surrogate pair, which no alphabet has."""
+    """It holds half a surrogate pair, which no alphabet has, or a zero, where readers end a text."""
     NO_ROOM = "no_room"
     """A further segment would be needed."""
     TOO_LONG = "too_long"
@@ -74,7 +74,7 @@ class SuffixRefusal(NamedTuple):
 
 _SENTENCES = {
     SuffixProblem.NOT_PLAIN: "text: an opt-out cannot be put into an OTP, binary or template message",
-    SuffixProblem.NOT_TEXT: "text: half a surrogate pair is no character",
+    SuffixProblem.NOT_TEXT: "text: half a surrogate pair or a zero is no character",
     SuffixProblem.NO_ROOM: "text: the opt-out does not fit without a further segment",
     SuffixProblem.TOO_LONG: "text: too long with the opt-out",
 }
@@ -188,7 +188,10 @@ class SuffixWriter:
         return self._refuse(text, attempt, packing, wanted)
 
     def _measure(self, text: str, alphabet: Alphabet) -> tuple[Attempt, Units] | None:
-        """Which encoding ``text`` gets, and what it costs there."""
+        """Which encoding ``text`` gets, and what it costs there; None for what is no text."""
+        if "\0" in text:
+            # Where a reader ends the text here, the opt-out behind it would not be seen.
+            return None
         for attempt in self._attempts[alphabet]:
             units = attempt.measure(text)
             if units is not None:

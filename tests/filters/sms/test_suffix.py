@@ -233,6 +233,12 @@ def test_half_a_surrogate_pair_is_refused() -> None:
     assert writer.write("abc\ud83d {{opt_out}}") == SuffixRefusal(SuffixProblem.NOT_TEXT)
 
 
+@pytest.mark.parametrize("text", ["indirim\0", "şimdi\0 {{opt_out}}", "ad\0 RET ORNEK yaz 3338'e"])
+def test_a_zero_is_refused(text: str) -> None:
+    """A reader that ends the text there would not show the opt-out behind it."""
+    assert SuffixWriter(WORDS, find_profile("smpp")).write(text) == SuffixRefusal(SuffixProblem.NOT_TEXT)
+
+
 # -- what stands already -----------------------------------------------------------------------------------------
 
 
@@ -307,7 +313,9 @@ PIECES = st.sampled_from(
     ["Indirim ", "şeker ", "ığdır", "€€{}", "😀", "…", "₺", "3338", "RET ORNEK", "RET", "0123456789012345", "\n",
      "e\u0301", "\u0327", "\u200b", "a" * 60, "ş" * 30, "{{opt_out}}", "{{opt_", "B001", "ь", "'"]
 )  # fmt: skip
-TEXTS = st.lists(PIECES | st.text(st.characters(exclude_categories=["Cs"]), max_size=40), max_size=14).map("".join)
+TEXTS = st.lists(
+    PIECES | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40), max_size=14
+).map("".join)
 WRITERS = st.builds(
     lambda words, name, code, policy: SuffixWriter(words, find_profile(name, code_length=code), policy),
     st.sampled_from(
