@@ -126,16 +126,14 @@ class Deliveries:
 
     def _take_message(self, message: ShortMessage, answer: Callable[[int], None]) -> None:
         client = self._routes.get(message.destination.value.removeprefix("+"), self._routes.get("", ""))
-        if client and not self._has_receiver(client):
-            answer(CommandStatus.RECEIVER_TEMPORARY)
-            return
         if self._inbound is None:
             self._pass_on(message, client, answer, True)
             return
         self._inbound.handle(self._read(message), self._upstream, partial(self._pass_on, message, client, answer))
 
     def _pass_on(self, message: ShortMessage, client: str, answer: Callable[[int], None], is_durable: bool) -> None:
-        if not is_durable:
+        if not is_durable or (client and not self._has_receiver(client)):
+            # A refusal in it holds already: it does not wait until the client is there to read it.
             answer(CommandStatus.RECEIVER_TEMPORARY)
             return
         answer(CommandStatus.OK)

@@ -109,6 +109,14 @@ async def test_what_a_person_writes_is_heard_first_and_passed_on_then(start: Sta
     esme.close()
 
 
+async def test_a_refusal_does_not_wait_for_the_client_to_come_back(start: Start) -> None:
+    """It holds at once; the message itself is kept by the SMSC for the client that is away."""
+    world = await start()
+    world.smsc.inject(SOMEBODY, "3338", "RET")
+    await world.until(lambda: world.smsc.deliver_answers == [0x64])
+    assert [heard.text for heard in world.inbound.messages] == ["RET"]
+
+
 async def test_a_message_told_twice_has_one_id(start: Start) -> None:
     world = await start(routes={})
     for text in ("RET", "RET", "RET 2"):
