@@ -78,6 +78,9 @@ def read_submission(
     for message in parts:
         if message.esm_class & TYPE_MASK:
             raise PduError(CommandStatus.INVALID_ESM_CLASS, "esm_class: acknowledgements are not taken")
+        if (message.protocol_id, message.schedule) != (first.protocol_id, first.schedule):
+            # What is read of the first part must hold for the one with the opt-out too: shown, and not sent later.
+            raise PduError(CommandStatus.SUBMIT_FAILED, "parts of one message with different times or protocols")
     datas = [_user_data(message) for message in parts]
     coding = _coding_of(first, datas, reading.default_alphabet)
     kind, text, alphabet = TextKind.BINARY, "", Alphabet.AUTO

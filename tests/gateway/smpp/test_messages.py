@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from filters.smpp.answer import ConsentRefusal
 from filters.smpp.dialect import SmppDialect
@@ -186,6 +189,19 @@ async def test_the_last_part_may_come_again_after_a_temporary_fault(start: Start
     world.pipeline.deferred.clear()
     assert (await esme.submit(SOMEBODY, last, esm_class=0x40)).status == 0
     assert world.smsc.messages() == [("SHOP", SOMEBODY, "y" * 200 + SUFFIX)]
+    esme.close()
+
+
+@pytest.mark.parametrize("more", [{"protocol": 0x40}, {"schedule": "270101120000012+"}])
+async def test_parts_that_would_not_be_shown_together_are_refused(start: Start, more: dict[str, Any]) -> None:
+    """The part with the opt-out in it must not come later than the rest, or never be shown."""
+    world = await start()
+    esme = await Esme.bound(world.port)
+    first, last = parts_of(b"x" * 180 + SUFFIX.encode(), 153)
+    esme.send(0x04, submit_body(SOMEBODY, first, esm_class=0x40))
+    esme.send(0x04, submit_body(SOMEBODY, last, esm_class=0x40, **more))
+    assert [(await esme.hear()).status for _ in range(2)] == [0x45, 0x45]
+    assert world.smsc.submitted == []
     esme.close()
 
 
