@@ -294,6 +294,9 @@ def _plan(
         edit = _edit_other(part, footer, placeholder, has_8bitmime)
         if edit is not None:
             edits.append(_with_fields(edit, part, root, dropped_at))
+    if views.others:
+        # An inner mixed message has its other texts before later views.
+        edits.sort(key=lambda edit: edit.start)
     head = _edit_head(content, headers, footer, settings, remove, dropped_at, is_smtputf8)
     plan = RewritePlan(content, headers.body_start, edits, views, limits, head)
     check_copy(content, plan, plan.render(footer.link_base.decode("ascii") + _SAMPLE, "mailto:a@b.example", b""))

@@ -5,6 +5,7 @@ A failed check is a fault of ours, never the sender's: nothing goes out, and the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec
@@ -33,31 +34,94 @@ def check_copy(original: bytes, plan: RewritePlan, copy: bytes) -> None:
     encodings; every octet outside the changed leaves the same; each changed leaf, decoded, the old text with one
     insertion that holds the URL (with placeholders: the old text up to the first); no added line over 998 octets.
     """
-    # The sender's header was within the limit; what we add may take it beyond without any fault.
-    limits = plan.limits._replace(header_bytes=plan.limits.header_bytes + _ADDED_HEADER_BYTES)
     try:
-        headers = scan_headers(copy, limits)
-        root = make_root(headers, limits)
-        views = find_views(root, limits)
+        _check(original, plan, copy)
     except MalformedContent as malformed:
         raise RewriteFault(f"copy cannot be parsed: {malformed.detail}") from None
-    found = headers.find_all((b"list-unsubscribe", b"list-unsubscribe-post"))
-    uris = found.get(b"list-unsubscribe", [])
-    if len(uris) != 1 or len(found.get(b"list-unsubscribe-post", [])) != 1:
+
+
+def _check(original: bytes, plan: RewritePlan, copy: bytes) -> None:
+    # The sender's header was within the limit; what we add may take it beyond without any fault.
+    limits = plan.limits._replace(header_bytes=plan.limits.header_bytes + _ADDED_HEADER_BYTES)
+    headers = scan_headers(copy, limits)
+    root = make_root(headers, limits)
+    opt_outs = [field for field in headers.fields if field[0].startswith(b"list-unsubscribe")]
+    names = [field[0] for field in opt_outs]
+    if names.count(b"list-unsubscribe") != 1 or names.count(b"list-unsubscribe-post") != 1:
         raise RewriteFault("opt-out fields are not there exactly once")
-    _check_tree(plan.found, views)
-    url = b"" if plan.keeps_sender_optout else uris[0][1 : uris[0].index(b">")]
+    uri = headers.value(opt_outs[names.index(b"list-unsubscribe")])
+    url = b"" if plan.keeps_sender_optout else uri[1 : uri.index(b">")]
     edits = [edit for edit in plan.edits if url not in edit.present]
+    if not plan.removed_spans and all(edit.start == edit.body_start for edit in edits):
+        _check_shape(plan.found.visited[0], root)
+        _check_in_place(original, copy, plan, edits, root, url)
+        return
+    # Whole parts or their fields are gone: the tree is built anew.
+    views = find_views(root, limits)
+    _check_tree(plan.found, views)
     changed = _find_changed(plan.found, views, edits)
     _check_rest(original, copy, plan, edits, changed, root)
     for edit, old, new in changed:
-        _check_leaf(edit, old, new, url)
+        _check_shape(old, new)
+        _check_leaf(edit, old, _text(old), _text(new), url)
+
+
+def _check_shape(before: Part, after: Part) -> None:
+    if after.is_doubtful or (before.type, before.encoding, before.disposition) != (
+        after.type,
+        after.encoding,
+        after.disposition,
+    ):
+        raise RewriteFault("the part tree changed")
+
+
+def _check_in_place(
+    original: bytes, copy: bytes, plan: RewritePlan, edits: list[LeafEdit], root: Part, url: bytes
+) -> None:
+    """The check where nothing but texts changed: octets that are the same hold the same boundary lines and fields.
+
+    So the tree is the same if no boundary line of a multipart around a changed leaf begins where octets are new, nor
+    within its own length before them.
+    """
+    found = plan.found
+    leaves = {leaf.body_start: leaf for leaf in (*found.leaves, *found.others)}
+    starts = [edit.body_start for edit in edits]
+    multiparts = [part for part in found.visited if part.is_multipart and _holds_any(part, starts)]
+    at_old, at_new = plan.body_start, root.body_start
+    for edit in edits:
+        old = leaves[edit.body_start]
+        start = at_new + edit.start - at_old
+        if original[at_old : edit.start] != copy[at_new:start]:
+            raise RewriteFault("octets outside the changed leaves differ")
+        old_text = _text(old)
+        line = _find_line(edit, old, old_text)
+        end = len(copy)
+        # From the innermost, whose boundary line ends the leaf, outwards.
+        for part in reversed([part for part in multiparts if part.body_start <= old.start and old.end <= part.end]):
+            delimiter = b"\r\n--" + part.type.boundary
+            met = copy.find(delimiter, max(start + line - len(delimiter), 0), min(end + len(delimiter), len(copy)))
+            if end == len(copy):
+                if met < start:
+                    raise RewriteFault("the part tree changed")
+                end = met
+            elif 0 <= met < end:
+                raise RewriteFault("the part tree changed")
+        _check_leaf(edit, old, old_text, copy[start:end], url)
+        at_old, at_new = edit.end, end
+    if original[at_old:] != copy[at_new:]:
+        raise RewriteFault("octets outside the changed leaves differ")
+
+
+def _holds_any(part: Part, starts: list[int]) -> bool:
+    place = bisect_left(starts, part.body_start)
+    return place < len(starts) and starts[place] <= part.end
 
 
 def _check_tree(before: Views, after: Views) -> None:
-    shapes = [[(part.type, part.encoding, part.disposition) for part in views.visited] for views in (before, after)]
-    if shapes[0] != shapes[1] or len(before.leaves) != len(after.leaves):
+    if len(before.visited) != len(after.visited) or len(before.leaves) != len(after.leaves):
         raise RewriteFault("the part tree changed")
+    for old, new in zip(before.visited, after.visited, strict=True):
+        _check_shape(old, new)
 
 
 def _find_changed(before: Views, after: Views, edits: list[LeafEdit]) -> list[tuple[LeafEdit, Part, Part]]:
@@ -94,15 +158,20 @@ def _check_rest(
         at_old, at_new = end, new_end
 
 
-def _check_leaf(edit: LeafEdit, old: Part, new: Part, url: bytes) -> None:
-    """Encoded text is compared as far as it was kept; from the line of the first change on, both are decoded."""
-    old_text, new_text = _text(old), _text(new)
+def _find_line(edit: LeafEdit, old: Part, old_text: bytes) -> int:
+    """Up to where the encoded text must be the same: the start of the line that holds the first change."""
     line = old_text.rfind(b"\n", 0, edit.kept_bytes) + 1
     if old.encoding == "base64" and (edit.is_wide or len(old_text[:line].translate(None, BLANKS)) % 4):
-        line = 0
+        return 0
+    return line
+
+
+def _check_leaf(edit: LeafEdit, old: Part, old_text: bytes, new_text: bytes, url: bytes) -> None:
+    """Encoded text is compared as far as it was kept; from the line of the first change on, both are decoded."""
+    line = _find_line(edit, old, old_text)
     if old_text[:line] != new_text[:line]:
         raise RewriteFault("the beginning of a changed leaf differs")
-    before, after = _decode(old, old_text[line:]), _decode(new, new_text[line:])
+    before, after = _decode(old, old_text[line:]), _decode(old, new_text[line:])
     place = edit.place - (len(_decode(old, old_text[:line])) if edit.fills else 0)
     if not edit.fills:
         # What follows the insertion is known from the end of the text.

@@ -206,6 +206,8 @@ def test_a_refusal_says_why_in_both_languages() -> None:
         (b"Content-Type: text/plain", b"Content-Type: text/html"),
         (b"Hello\r\n", b"Hallo\r\n"),
         (b"<p>Hello</p>", b"<p>Hallo</p>"),
+        (b"E-posta almayi", b"\r\n--x1\r\n\r\n"),
+        (b"--x1--", b"\r\n--x1--\r\n"),
         (b"PHA+SGVs", b"PHA+SGVt"),
         (b"<https://izin.example/o/abc?k=1&l=tr>\r\nSender", b"<https://izin.example/o/abc?k=1&l=tx>\r\nSender"),
         (b"o/abc?k=3D1", b"o/abd?k=3D1"),
@@ -233,3 +235,29 @@ def test_the_check_before_release_finds_what_a_faulty_rewriter_would_do(wanted: 
     assert wanted in copy
     with pytest.raises(RewriteFault):
         check_copy(ALTERNATIVE, plan, copy.replace(wanted, found, 1))
+
+
+def test_the_check_before_release_finds_a_boundary_line_wherever_it_comes_in() -> None:
+    """Behind the header there is no octet before which one more boundary line could stand."""
+    plan = _plan(ALTERNATIVE)
+    copy = plan.render(URL, "", b"")
+    check_copy(ALTERNATIVE, plan, copy)
+    for at in range(copy.index(b"\r\n\r\n") + 4, len(copy) + 1):
+        with pytest.raises(RewriteFault):
+            check_copy(ALTERNATIVE, plan, copy[:at] + b"\r\n--x1\r\n\r\n" + copy[at:])
+
+
+def test_a_placeholder_in_a_later_text_of_an_inner_message_is_filled() -> None:
+    """It stands before a view of the message around it, so the changes must be made in order of place."""
+    mixed = (
+        b"Content-Type: multipart/mixed; boundary=in\r\n\r\n"
+        b"--in\r\n\r\nFirst\r\n--in\r\n\r\nStop: {{opt_out_url}}\r\n--in--\r\n"
+    )
+    content = (
+        FIELDS + b"Content-Type: multipart/alternative; boundary=out\r\n\r\n--out\r\n" + mixed + b"\r\n--out\r\n"
+        b"Content-Type: text/html\r\n\r\n<p>Hello</p>\r\n--out--\r\n"
+    )
+    copy = _render(content)
+    assert b"Stop: " + URL.encode() + b"\r\n--in--\r\n" in copy
+    assert b"{{" not in copy
+    assert copy.count(URL.encode().replace(b"&", b"&amp;")) == 1
