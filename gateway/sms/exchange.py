@@ -4,6 +4,7 @@ out."""
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import unquote_plus
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -30,6 +31,23 @@ _HOP_BY_HOP = frozenset(
 
 _ONLY_ONCE = frozenset({"authorization", "content-type", "content-encoding", "host", "content-length"})
 _NOT_PASSED_ON = frozenset({"host", "content-length", "expect", "forwarded", "via", "max-forwards", "priority"})
+_OVERRIDES = frozenset(
+    {
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-original-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-rewrite-url",
+        "x-override-url",
+    }
+)
+"""By these some servers take another method or path than those of the request line, which alone we have looked at."""
+
+_AS_IT_IS_NOW = frozenset({"accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since"})
+"""With these the provider may answer with something else than the whole, readable answer."""
+
 _NOT_ANSWERED = frozenset({"content-length", "date", "server", "alt-svc", "strict-transport-security"})
 
 
@@ -102,9 +120,29 @@ def _make_room(size: int, more: int, most: int, memory: BodyMemory) -> None:
         raise RequestRefusedError(Fault.UNAVAILABLE, "too many requests at once")
 
 
-def pass_on(request: HttpRequest, prefix: str, private: frozenset[str]) -> HttpRequest:
-    """A call that goes upstream as it is: ``private`` fields, and those of this connection, stay behind."""
+def refuse_disguise(request: HttpRequest) -> None:
+    """Refuses a call that a server might take for another one than we do. Raises ``RequestRefusedError``.
+
+    For calls that go upstream as they are: what is passed on as a question must not be answered by sending. A body
+    behind GET is none to some servers, which then read it as the next request.
+    """
+    for name, _ in request.headers:
+        if name in _OVERRIDES:
+            raise RequestRefusedError(Fault.MALFORMED, f"{name}: expected absent")
+    if request.method in ("GET", "HEAD") and request.body:
+        raise RequestRefusedError(Fault.MALFORMED, "the body: expected none")
+    if "_method" in unquote_plus(request.query).lower():
+        raise RequestRefusedError(Fault.MALFORMED, "_method: expected absent")
+
+
+def pass_on(request: HttpRequest, prefix: str, private: frozenset[str], *, is_read: bool = False) -> HttpRequest:
+    """A call that goes upstream as it is: ``private`` fields, and those of this connection, stay behind.
+
+    ``is_read``: we read the answer, so it has to be whole and not packed.
+    """
     dropped = _connection_options(request.headers)
+    if is_read:
+        dropped |= _AS_IT_IS_NOW
     headers = tuple(
         (name, value)
         for name, value in request.headers

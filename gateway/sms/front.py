@@ -25,7 +25,7 @@ from filters.sms.message import ReportEntry
 from gateway.clients import ClientDirectory, LoginFailure, LoginResult, Network
 from gateway.peer import normalise_peer
 from gateway.sms.callbacks import answer_of
-from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head
+from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head, refuse_disguise
 from gateway.sms.pipeline import SmsPipeline
 from gateway.sms.recent_jobs import JobOwner
 from gateway.sms.reports import DroppedNumbers, KeptJob
@@ -176,6 +176,7 @@ class SmsFront:
 
             own = _without_prefix(whole, route.prefix)
             return (await self._pipeline.handle(own, call, route, client, is_gone)).response
+        refuse_disguise(whole)
         if call.kind is CallKind.UNTOUCHED:
             return await self._ask(route, pass_on(whole, route.prefix, self._private))
         return await self._report(whole, route, call, client)
@@ -199,7 +200,7 @@ class SmsFront:
             if not is_ours_alone and not dropped:
                 return dialect.write_fault(Fault.NOT_FOUND, "reports of this upstream are asked in its own dialect")
         elif not is_ours_alone:
-            answer = await route.upstream.send(pass_on(whole, route.prefix, self._private))
+            answer = await route.upstream.send(pass_on(whole, route.prefix, self._private, is_read=True))
             if isinstance(answer, UpstreamFault):
                 return dialect.write_fault(_fault_of(answer), "the provider did not answer")
             response = answer

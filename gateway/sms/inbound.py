@@ -35,7 +35,8 @@ SOURCE = "HS_MESAJ"
 """The registry's name for a refusal by SMS (İYS reference, 2.2)."""
 
 MAX_BODY_BYTES = 1024 * 1024
-MAX_MESSAGES = 1000
+"""Bounds the messages too. A number of them would not do: told to come again, the provider brings the same ones."""
+
 RECORD_TIMEOUT_S = 15.0
 
 Confirm = Callable[[int, str], Awaitable[None]]
@@ -109,8 +110,8 @@ class Inbound:
             messages = route.codec.read_inbound(whole)
         except RequestRefusedError:
             return self._reject(400)
-        is_taken = len(messages) <= MAX_MESSAGES
-        for message in messages[:MAX_MESSAGES]:
+        is_taken = True
+        for message in messages:
             is_taken = await self.take(route, message) and is_taken
         response = make_response(route.codec.write_inbound_answer(is_taken))
         if not is_taken and response.status < 400:

@@ -25,6 +25,8 @@ from filters.exchange import Refusal
 from filters.sms.dialects.netgsm import NetgsmDialect
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.dialects.plain_openapi import OPENAPI
+from filters.sms.dialects.twilio import TwilioDialect
+from filters.sms.dialects.verimor import VerimorDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.keyword import BrandKeyword, KeywordBook
 from filters.sms.note_seal import NoteSeal
@@ -306,6 +308,42 @@ async def test_what_could_send_unchecked_is_refused(open_place: Any) -> None:
     assert passing.asked == []
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("", {"X-HTTP-Method-Override": "POST"}, b""),
+        ("", {"X-Original-URL": "/2010-04-01/Accounts/AC1/Calls.json"}, b""),
+        ("?_method=POST", {}, b""),
+        ("?%5FMETHOD=post", {}, b""),
+        ("", {}, b"POST /2010-04-01/Accounts/AC1/Messages.json HTTP/1.1\r\n\r\n"),
+    ],
+    ids=["another method", "another path", "in the query", "in the query, escaped", "a body behind GET"],
+)
+async def test_a_question_does_not_pass_where_a_server_could_take_it_for_a_send(
+    open_place: Any, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    """The list of messages and the call that sends have one path; the method is all that tells them apart."""
+    passing = Passing()
+    place = await open_place(lambda _world: [SmsRoute("http", TwilioDialect(), passing)])
+    address = "/2010-04-01/Accounts/AC1/Messages.json"
+    assert (await place.call("GET", address)).body == b"ok"
+    passing.asked.clear()
+    reply = await place.call("GET", address + path, body or None, **headers)
+    assert reply.status == 400
+    assert passing.asked == []
+
+
+async def test_a_report_is_asked_for_whole_and_unpacked(open_place: Any) -> None:
+    """We could not put dropped numbers into what we cannot read, and "unchanged" is not true of our part of it."""
+    passing = Passing()
+    place = await open_place(lambda _world: [SmsRoute("http", NetgsmDialect(), passing)])
+    asked = {"Accept_Encoding": "gzip, br", "If_None_Match": '"1"', "Range": "bytes=0-9"}
+    await place.call("POST", "/sms/rest/v2/report", {"jobids": ["1"]}, **asked)
+    assert not {name for name, _ in passing.asked[-1].headers} & {"accept-encoding", "if-none-match", "range"}
+    await place.call("GET", "/sms/rest/v2/msgheader", **asked)
+    assert passing.asked[-1].header("accept-encoding") == "gzip, br", "what we do not read may be packed"
+
+
 @pytest.mark.parametrize("fault", list(UpstreamFault))
 async def test_a_provider_without_an_answer_is_the_dialects_fault(open_place: Any, fault: UpstreamFault) -> None:
     passing = Passing()
@@ -461,6 +499,28 @@ async def test_a_refusal_that_is_not_durable_is_not_confirmed_and_may_come_again
     assert len(place.recorder.refusals) == 1
     await place.inbound.close()
     assert len(place.confirmed) == 1
+
+
+async def test_every_refusal_of_a_large_push_counts(open_place: Any) -> None:
+    """Told to come again, the provider would bring the same messages, and the last of them would never be heard."""
+    place = await open_place()
+    place.inbound._routes = (InboundRoute("provider", VerimorDialect(), SECRET),)
+    pushed = [
+        {
+            "type": "inbound",
+            "message_id": n,
+            "created_at": "2026-01-31 10:00:00",
+            "network": "TURKCELL",
+            "source_addr": number(n).removeprefix("+"),
+            "destination_addr": "3338",
+            "keyword": "RET",
+            "content": "RET ORNEK",
+            "received_at": "2026-01-31 10:00:00",
+        }
+        for n in range(1, 1102)
+    ]
+    assert (await place.call("POST", f"/sms/inbound/{SECRET}", pushed)).status == 200
+    assert len({refusal.address for refusal in place.recorder.refusals}) == 1101
 
 
 @pytest.mark.parametrize("path", ["/sms/inbound/wrong-end-of-a-path", f"/sms/inbound/{SECRET}x", "/sms/inbound/"])
