@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from time import perf_counter
@@ -502,7 +503,11 @@ class SmsPipeline:
 
 def _translate(sms: SmsInHand, outlet: Outlet) -> tuple[Submission, Dialect]:
     """The request as another dialect reads it, which the upstream speaks and the client does not."""
-    composed = outlet.composer.compose(sms.asked, outlet.account)
+    found = sms.classification
+    assert found is not None
+    # What was decided, not what the request alone says: the provider's own check must be of the same.
+    asked = replace(sms.asked, tag_class=found.message_class, tag_type=found.recipient_type)
+    composed = outlet.composer.compose(asked, outlet.account)
     call = outlet.dialect.recognise(composed)
     if call is None or call.kind is not CallKind.SEND:
         raise _WrittenWrongError("a composed request is no request to send")

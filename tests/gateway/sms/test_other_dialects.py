@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.client import Client
 from filters.sms.dialects.plain import SEND, PlainDialect
 from filters.sms.dialects.registry import DIALECTS, make_dialect
 from filters.sms.http import HttpRequest, HttpResponse
@@ -37,7 +39,9 @@ class Refusing:
         return HttpResponse(500, (), b"no")
 
 
-async def send(name: str, body: dict[str, Any], consenting: list[str]) -> tuple[Refusing, HttpResponse]:
+async def send(
+    name: str, body: dict[str, Any], consenting: list[str], client: Client = SHOP_CLIENT
+) -> tuple[Refusing, HttpResponse]:
     world = SmsWorld()
     try:
         await world.consent(consenting or [number(99)])
@@ -45,7 +49,7 @@ async def send(name: str, body: dict[str, Any], consenting: list[str]) -> tuple[
         provider = Refusing()
         route = SmsRoute("http", PlainDialect(), provider, outlet=Outlet(dialect, dialect, ACCOUNT))
         request = HttpRequest("POST", "/v1/messages", "", (), orjson.dumps(body))
-        answered = await world.pipeline.handle(request, SEND, route, SHOP_CLIENT)
+        answered = await world.pipeline.handle(request, SEND, route, client)
         return provider, answered.response
     finally:
         world.close()
@@ -68,6 +72,17 @@ async def test_a_request_of_ours_is_written_in_the_providers_dialect(name: str) 
     assert "RET ORNEK" in text
     assert read.tag_class in (None, MessageClass.COMMERCIAL)
     assert response.status >= 400, "what the provider answered is no success"
+
+
+async def test_the_provider_is_told_the_class_that_was_decided() -> None:
+    """A client whose messages are commercial cannot have them pass the provider's check as informational."""
+    client = replace(SHOP_CLIENT, fixed_class=MessageClass.COMMERCIAL)
+    body = {"text": "Bahar indirimi", "recipients": [number(1)], "sender": "ORNEK", "class": "informational"}
+    provider, _ = await send("netgsm", body, [number(1)], client)
+    assert orjson.loads(provider.asked[0].body)["iysfilter"] == "11"
+    client = replace(SHOP_CLIENT, default_class=MessageClass.INFORMATIONAL)
+    provider, _ = await send("netgsm", {**body, "class": None}, [number(1)], client)
+    assert orjson.loads(provider.asked[0].body)["iysfilter"] == "0"
 
 
 @pytest.mark.parametrize("name", COMPOSERS)
