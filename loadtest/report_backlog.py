@@ -304,8 +304,8 @@ def _ask(url: str) -> bytes:
 
 def main() -> None:
     if sys.argv[1:2] == ["report"]:
-        url, folder, *anchor = sys.argv[2:]
-        report_main(url, Path(folder), (float(anchor[0]), float(anchor[1]), float(anchor[2])))
+        url, where, *anchor = sys.argv[2:]
+        report_main(url, Path(where), (float(anchor[0]), float(anchor[1]), float(anchor[2])))
         return
     parser = argparse.ArgumentParser(prog="python -m loadtest.report_backlog", description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)

@@ -116,6 +116,7 @@ class Reporter:
         self._has_begun = False
         self._flying: dict[bytes, Waiting | None] = {}
         self._flying_pairs: set[bytes] = set()
+        self._has_unmatched = False
         self._rest: dict[bytes, float] = {}
         self._pair_rest: dict[bytes, float] = {}
         self._alone: set[bytes] = set()
@@ -176,6 +177,7 @@ class Reporter:
         await self._flights.recall(now)
         self._flying = {item.item_id: None for flight in self._flights.open.values() for item in flight.items}
         self._flying_pairs = {item.pair for flight in self._flights.open.values() for item in flight.items}
+        self._has_unmatched = bool(self._flying)
         self._parked = await recall_parked(self._memory)
         self._has_begun = True
 
@@ -185,6 +187,11 @@ class Reporter:
         self._rest = {item_id: until for item_id, until in self._rest.items() if until > now}
         self._pair_rest = {pair: until for pair, until in self._pair_rest.items() if until > now}
         skipped = len(self._flying) + len(self._rest) + len(self._to_read) + self._foreign
+        is_shut = all(now < self._closed_until.get(code, 0.0) for code in self._links)
+        if is_shut or (self._flights.is_full and not self._has_unmatched):
+            # Nothing can go: only the most urgent deadlines are of interest, however many wait behind them.
+            self._see(await self._index.outbox_due(PARKED_AT - 1, _PAGE), now)
+            return {}
         items = await self._index.outbox_due(PARKED_AT - 1, skipped + _PAGE)
         self._see(items, now)
         ready: dict[int, list[Waiting]] = {}
@@ -213,6 +220,7 @@ class Reporter:
             else:
                 opened.append(waiting)
         self._foreign = foreign
+        self._has_unmatched = False
         for item in unknown:
             await self._park(item, ADDRESS_UNKNOWN)
         for waiting in sorted(opened, key=lambda each: (each.item.due_at, each.consent.consent_at or 0)):

@@ -1,4 +1,4 @@
-"""Series of the way up and of the proof; the rules of ``gateway.metrics`` hold."""
+"""Series of the way up and of the proof, beside those of the outbox; the rules of ``gateway.metrics`` hold."""
 
 from __future__ import annotations
 
@@ -27,10 +27,6 @@ class ReportingMetrics:
             ["brand", "fate"],
             registry=self.registry,
         )
-        self._oldest_due = self._gauge(
-            "report_oldest_due_timestamp_seconds", "The most urgent deadline of a report that waits; 0: none waits."
-        )
-        self._waiting = self._gauge("reports_waiting", "Reports that wait; at most a page of them is counted.")
         self._overdue = self._gauge("reports_overdue", "Reports that wait and whose deadline has passed.")
         self._parked = self._gauge("reports_parked", "Reports that cannot go as they are: a person has to see to them.")
         self._divergence = Counter(
@@ -62,8 +58,6 @@ class ReportingMetrics:
         self._settled.labels(str(brand), fate).inc()
 
     def outbox_seen(self, oldest_due_at: int | None, waiting: int, overdue: int, parked: Mapping[str, int]) -> None:
-        self._oldest_due.set(oldest_due_at or 0)
-        self._waiting.set(waiting)
         self._overdue.set(overdue)
         self._parked.set(sum(parked.values()))
 
