@@ -190,7 +190,7 @@ async def _measure_bulk(provider: Provider, gateway: SmsGateway, size: Size) -> 
         rounds: list[Bulk] = []
         waits: list[float] = []
         for _ in range(size.bulk_rounds):
-            body = {"msgheader": "ORNEK", "messages": entries, "iysfilter": "11"}
+            body: dict[str, object] = {"msgheader": "ORNEK", "messages": entries, "iysfilter": "11"}
             # Alone, for times and CPU; then beside somebody else, for what that one notices.
             rounds.append(await _send_bulk(provider, gateway, _netgsm(body), texts, size.recipients))
             neighbour = asyncio.create_task(_be_neighbour(gateway.port))

@@ -7,22 +7,17 @@ not be made has sent nothing; after that, silence, a broken connection and garba
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-import aiohttp
-from yarl import URL
-
+from adapters.sms.connections import Connections
 from adapters.sms.settings import HttpUpstreamSettings
 from adapters.sms.turns import Breaker, Turn, Turns
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 
 _FAILED = frozenset({UpstreamFault.UNREACHABLE, UpstreamFault.LOST, UpstreamFault.TIMED_OUT, UpstreamFault.GARBAGE})
-_LEFT_TO_US = frozenset({"Accept", "Accept-Encoding", "User-Agent", "Content-Type"})
-_MAX_FIELD_BYTES = 16 * 1024
-_LARGE_BYTES = 512 * 1024
 
 
 class SmsUpstreamObserver(Protocol):
@@ -32,7 +27,7 @@ class SmsUpstreamObserver(Protocol):
         """A request ended: "relayed", "refused", "deferred" by the status, or an ``UpstreamFault``."""
 
     def on_connection(self, upstream: str, change: int) -> None:
-        """Connections in use changed by ``change``."""
+        """Open connections changed by ``change``."""
 
 
 class HttpUpstream:
@@ -48,8 +43,7 @@ class HttpUpstream:
         self._observer = observer
         self._turns = Turns(settings.max_connections, settings.max_waiting, settings.max_rate, monotonic)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_s, monotonic)
-        self._timeout = aiohttp.ClientTimeout(total=settings.timeout_s, sock_connect=settings.connect_s)
-        self._session: aiohttp.ClientSession | None = None
+        self._connections = Connections(settings, partial(observer.on_connection, settings.name))
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -65,7 +59,6 @@ class HttpUpstream:
         return not self._breaker.is_open
 
     async def start(self) -> bool:
-        self._open()
         return True
 
     async def close(self, drain_s: float = 0.0) -> None:
@@ -76,8 +69,7 @@ class HttpUpstream:
                     await self._idle.wait()
             except TimeoutError:
                 pass
-        if self._session is not None:
-            await self._session.close()
+        await self._connections.close()
 
     def describe(self) -> dict[str, object]:
         return {
@@ -104,9 +96,8 @@ class HttpUpstream:
             return fault
         self._under_way += 1
         self._idle.clear()
-        self._observer.on_connection(self.name, 1)
         try:
-            answer = await self._ask(request)
+            answer = await self._connections.ask(request)
         except BaseException:
             self._breaker.note(True)
             raise
@@ -114,7 +105,6 @@ class HttpUpstream:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-            self._observer.on_connection(self.name, -1)
             self._turns.release()
         if isinstance(answer, UpstreamFault):
             self._last_fault = str(answer)
@@ -124,70 +114,6 @@ class HttpUpstream:
             self._breaker.note(False)
             self._observer.on_reply(self.name, _result_of(answer.status))
         return answer
-
-    async def _ask(self, request: HttpRequest) -> HttpResponse | UpstreamFault:
-        session = self._session or self._open()
-        query = f"?{request.query}" if request.query else ""
-        try:
-            url = URL(f"{self._settings.base_url}{request.path}{query}", encoded=True)
-            async with session.request(
-                request.method, url, headers=request.headers, data=_body_of(request), allow_redirects=False
-            ) as response:
-                body = await self._read_body(response)
-                if body is None:
-                    return UpstreamFault.GARBAGE
-                headers = tuple((name.lower(), value) for name, value in response.headers.items())
-                return HttpResponse(response.status, headers, body)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
-            return UpstreamFault.UNREACHABLE
-        except TimeoutError:  # the others of the library are ones too
-            return UpstreamFault.TIMED_OUT
-        except (aiohttp.ClientResponseError, ValueError):
-            return UpstreamFault.GARBAGE
-        except (aiohttp.ClientError, OSError):
-            return UpstreamFault.LOST
-
-    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes | None:
-        limit = self._settings.max_response_bytes
-        if response.content_length is not None and response.content_length > limit:
-            return None
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > limit:
-                return None
-            parts.append(part)
-        return b"".join(parts)
-
-    def _open(self) -> aiohttp.ClientSession:
-        settings = self._settings
-        self._session = session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,  # turns bound it; a second queue inside would hide the waiting from them
-                ssl=settings.tls or True,
-                keepalive_timeout=settings.idle_s,
-                ttl_dns_cache=60,
-            ),
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_LEFT_TO_US,
-            auto_decompress=False,
-            raise_for_status=False,
-            trust_env=False,
-            max_line_size=_MAX_FIELD_BYTES,
-            max_field_size=_MAX_FIELD_BYTES,
-        )
-        # The library asks again by itself after a GET on a connection that was closed meanwhile. A GET may send here.
-        session._retry_connection = False
-        return session
-
-
-def _body_of(request: HttpRequest) -> bytes | io.BytesIO | None:
-    """Written in pieces where it is large, so that the loop is not held by one write."""
-    if len(request.body) > _LARGE_BYTES:
-        return io.BytesIO(request.body)
-    return request.body or None
 
 
 def _result_of(status: int) -> str:
