@@ -50,6 +50,7 @@ class OutboxItem(NamedTuple):
 class OutgoingMail:
     """One upstream transaction. ``content`` has CRLF line ends and is not dot-stuffed.
 
+    ``may_have_dot_lines`` False: it is certain that no line of the content begins with a dot.
     ``valid_s``: how many seconds from now it may wait for a connection; a transaction not begun by then is not begun
     but answered ``EXPIRED``. ``is_again``: it comes back after that, decided anew, and goes before those who wait.
     """
@@ -62,6 +63,7 @@ class OutgoingMail:
     is_8bit: bool = False
     valid_s: float = inf
     is_again: bool = False
+    may_have_dot_lines: bool = True
 
 
 EXPIRED = RecipientOutcome(Outcome.DEFERRED, Reply(451, "3.2", "waited too long for the next hop"))

@@ -390,9 +390,12 @@ class MailPipeline:
         """
         assert mail.brand is not None
         content = recipient.signed
+        may_have_dot_lines = True
         if not content:
             try:
                 content = self._render_copy(mail, recipient)
+                if recipient.token_id and mail.plan is not None:
+                    may_have_dot_lines = mail.plan.may_have_dot_lines
                 signer = mail.brand.signer
                 if signer is not None and content:
                     loop = asyncio.get_running_loop()
@@ -405,7 +408,7 @@ class MailPipeline:
                 recipient.settle_for(Reason.FAULT)
                 return
         if content:
-            self._hand_over(mail, [recipient], content)
+            self._hand_over(mail, [recipient], content, may_have_dot_lines)
 
     def _render_copy(self, mail: MailInHand, recipient: RecipientInHand) -> bytes:
         """The copy for ``recipient``; b"" if its link has no room in a commercial message, and it is settled."""
@@ -443,7 +446,9 @@ class MailPipeline:
                 mail.waiting.appendleft(recipient)  # not handed over yet: signing may have taken its time
         self._go_on(mail)
 
-    def _hand_over(self, mail: MailInHand, recipients: list[RecipientInHand], content: bytes) -> None:
+    def _hand_over(
+        self, mail: MailInHand, recipients: list[RecipientInHand], content: bytes, may_have_dot_lines: bool = True
+    ) -> None:
         envelope = mail.envelope
         sent_digest = sha256(content).hexdigest()
         addressed = []
@@ -464,6 +469,7 @@ class MailPipeline:
                     envelope.is_8bitmime,
                     first.judged_at + DECISION_VALID_S - self._monotonic() if mail.is_commercial else inf,
                     first.is_again,
+                    may_have_dot_lines,
                 ),
                 partial(self._relayed, mail, recipients),
             )

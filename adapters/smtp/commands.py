@@ -55,15 +55,16 @@ def _render_mail_parameters(mail: OutgoingMail, extensions: Extensions) -> bytes
     return b"".join([b" " + parameter for parameter in kept])
 
 
-def stuff_dots(content: bytes) -> tuple[bytes, bytes, bytes]:
+def stuff_dots(content: bytes, may_have_dot_lines: bool = True) -> tuple[bytes, bytes, bytes]:
     """Content on the wire in three pieces to be written together: a leading dot or none, the text, the end of data.
 
     A dot at the start of a line is doubled (RFC 5321 4.5.2); a missing last CRLF is added, as the dot needs one.
+    ``may_have_dot_lines`` False: there is no such line, and none is looked for.
     """
     return (
         b"." if content.startswith(b".") else b"",
         # Nearly no mail has such a line; looking for one from the end takes a quarter of the time of `replace`.
-        content if content.rfind(b"\r\n.") < 0 else content.replace(b"\r\n.", b"\r\n.."),
+        content if not may_have_dot_lines or content.rfind(b"\r\n.") < 0 else content.replace(b"\r\n.", b"\r\n.."),
         b".\r\n" if content.endswith(b"\r\n") or not content else b"\r\n.\r\n",
     )
 

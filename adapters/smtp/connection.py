@@ -313,7 +313,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._pieces = iterate_stuffed(content)
             self._pump()
             return
-        self._transport.writelines((*stuff_dots(content), self._find_following(len(content))))
+        pieces = stuff_dots(content, job.mail.may_have_dot_lines)
+        self._transport.writelines((*pieces, self._find_following(len(content))))
         if self._is_paused:
             self.deadline = self._now() + self._timeouts.data_block_s
         else:

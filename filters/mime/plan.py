@@ -88,6 +88,7 @@ class RewritePlan:
     __slots__ = (
         "_body",
         "_content",
+        "_has_dot_lines",
         "_has_present",
         "_slots",
         "body_start",
@@ -119,6 +120,7 @@ class RewritePlan:
         self.removed_spans = sorted(found.removed)
         self._body, self._slots = _compile(content, body_start, edits, self.removed_spans)
         self._has_present = any(edit.present for edit in edits)
+        self._has_dot_lines = _has_dot_line(self._body, self._slots)
         self.views = len(found.leaves)
         self.max_url_bytes = min((edit.room for edit in edits), default=MAX_URL_BYTES)
         self.warnings = _find_warnings(edits)
@@ -129,10 +131,20 @@ class RewritePlan:
         plan._content, plan._body, plan._slots = self._content, self._body, self._slots
         plan.body_start, plan.edits, plan.found = self.body_start, self.edits, self.found
         plan.removed_spans, plan.views, plan.warnings = self.removed_spans, self.views, self.warnings
-        plan._has_present = self._has_present
+        plan._has_present, plan._has_dot_lines = self._has_present, self._has_dot_lines
         plan.limits, plan.max_url_bytes = self.limits, self.max_url_bytes
         plan.head = head
         return plan
+
+    @property
+    def may_have_dot_lines(self) -> bool:
+        """Whether a line of some copy may begin with a dot; False is certain if no line of ``add`` does.
+
+        Known of the body once for all copies, so that none has to be searched before it is sent. A copy from which an
+        edit is left out (it shows its link already) is another body, of which nothing is known.
+        """
+        fields = self.head.fields
+        return self._has_dot_lines or self._has_present or fields.startswith(b".") or b"\r\n." in fields
 
     @property
     def keeps_sender_optout(self) -> bool:
@@ -230,6 +242,16 @@ def _compile(
         position = end
     body.append(content[position:])
     return body, slots
+
+
+def _has_dot_line(body: list[bytes], slots: list[tuple[int, int | Base64Run]]) -> bool:
+    """Whether a line of the body begins with a dot. What fills the slots begins and breaks with no dot and ends with no
+    line end (``transfer``), so any other character stands for it."""
+    pieces = body.copy()
+    for at, _ in slots:
+        pieces[at] = b"x"
+    text = b"".join(pieces)
+    return text.startswith(b".") or text.rfind(b"\r\n.") >= 0
 
 
 def plan_rewrite(

@@ -20,12 +20,23 @@ MAX_BODY_BYTES = 128 * 1024
 _MAX_SEEN = 4096
 
 
+_SAMPLES = 256
+
+
 class BodyKey(NamedTuple):
-    """Everything an analysis depends on within one ``PlanMemory``."""
+    """Everything an analysis depends on within one ``PlanMemory``.
+
+    Its hash looks at some octets of the body only. Comparing two bodies that are equal takes a tenth of the time of
+    hashing one, and those that differ mostly do so in a sample or in their length.
+    """
 
     has_8bitmime: bool
     content_fields: bytes
     body: bytes
+
+    def __hash__(self) -> int:
+        body = self.body
+        return hash((self.has_8bitmime, self.content_fields, len(body), body[:: len(body) // _SAMPLES + 1]))
 
 
 class PlanMemory:
@@ -48,7 +59,7 @@ class PlanMemory:
         """Keep ``plan`` if ``key`` was met before; the first time only that is noted."""
         if len(key.body) > MAX_BODY_BYTES:
             return
-        seen = hash(key)
+        seen = hash(tuple(key))
         if seen not in self._seen:
             if len(self._seen) >= _MAX_SEEN:
                 del self._seen[next(iter(self._seen))]

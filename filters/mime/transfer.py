@@ -74,8 +74,8 @@ def render_url_forms(url: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 def _quote_url(url: bytes) -> bytes:
     """A URL as quoted-printable, in lines short enough for one more character before and two behind.
 
-    No line but the first begins with a hyphen: encoded text must never look like a boundary line, whatever the
-    boundary and whatever the token.
+    No line but the first begins with a hyphen or a dot: encoded text must never look like a boundary line, whatever the
+    boundary and whatever the token, and ``RewritePlan.may_have_dot_lines`` counts on the dot.
     """
     quoted = url.replace(b"=", b"=3D")
     if len(quoted) <= _URL_COLUMNS:
@@ -90,7 +90,7 @@ def _quote_url(url: bytes) -> bytes:
             if cut > position:
                 end = cut
         line = quoted[position:end]
-        lines.append(b"=2D" + line[1:] if line.startswith(b"-") else line)
+        lines.append(b"=%02X%s" % (line[0], line[1:]) if line.startswith((b"-", b".")) else line)
         position = end
     return b"=\r\n".join(lines)
 

@@ -41,6 +41,8 @@ def test_content_arrives_as_it_was(content: bytes) -> None:
     """Un-stuffed by the server the content is the same, with a last CRLF if it had none."""
     expected = content if content.endswith(b"\r\n") or not content else content + b"\r\n"
     assert unstuff(b"".join(stuff_dots(content))) == expected
+    if not content.startswith(b".") and b"\r\n." not in content:
+        assert stuff_dots(content, may_have_dot_lines=False) == stuff_dots(content)
 
 
 @given(contents, st.integers(2, 50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +98,7 @@ def test_with_and_without_memory_the_copies_are_the_same_octets(
             continue
         for url in (URL, OTHER_URL):
             assert remembered.render(url, "", b"X: y\r\n") == fresh.render(url, "", b"X: y\r\n")
+            assert remembered.may_have_dot_lines or b"\r\n." not in remembered.render(url, "", b"")
         for attribute in ("views", "removed_signatures", "replaced_values", "warnings", "max_url_bytes"):
             assert getattr(remembered, attribute) == getattr(fresh, attribute)
 
@@ -111,6 +113,37 @@ def test_the_third_message_with_one_body_uses_what_the_second_left() -> None:
     assert first is not second
     assert third is second
     assert fourth is second
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"Subject: x\r\n\r\nMerhaba.\r\n", False),
+        (b"Subject: x\r\n\r\n.profile\r\n", True),
+        (b"Subject: x\r\n\r\nMerhaba\r\n.\r\n", True),
+        (b".x: y\r\n\r\nMerhaba.\r\n", True),
+        (b"Subject: x\r\n.x: y\r\n\r\nMerhaba.\r\n", True),
+    ],
+)
+def test_a_plan_knows_whether_a_line_begins_with_a_dot(content: bytes, expected: bool) -> None:
+    """In the body, at its very beginning, and in each message's own header."""
+    memory = PlanMemory()
+    for _ in range(3):
+        plan = plan_of(content, memory)
+        assert isinstance(plan, RewritePlan)
+        assert plan.may_have_dot_lines is expected
+
+
+def test_bodies_of_one_hash_are_told_apart() -> None:
+    """The hash looks at some octets only; two bodies that differ elsewhere have a plan each."""
+    memory = PlanMemory()
+    bodies = [b"x" * 1001 + letter + b"\r\n" + b"x" * 4000 for letter in (b"a", b"b")]
+    assert len({hash(BodyKey(True, b"", body)) for body in bodies}) == 1
+    for _ in range(3):
+        for body in bodies:
+            plan = plan_of(b"\r\n" + body, memory)
+            assert isinstance(plan, RewritePlan)
+            assert body in plan.render(URL, "", b"")
 
 
 def test_a_body_that_shows_our_link_already_is_always_looked_at() -> None:

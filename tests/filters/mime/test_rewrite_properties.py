@@ -156,6 +156,7 @@ def test_a_copy_is_the_message_with_one_opt_out_in_every_view(tree: bytes, url: 
     assert len(verdict.changed) == plan.views
     check_copy(content, plan, copy)
     assert len(copy) - len(content) <= FOOTER.allowance_bytes + len(TRACE)
+    assert plan.may_have_dot_lines or b"\r\n." not in copy
     if not has_8bitmime and content.isascii():
         assert copy.isascii()
 
@@ -241,13 +242,15 @@ def test_random_octets_do_not_bring_it_down_either(content: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=400), URLS)
 def test_quoted_printable_of_ours_decodes_to_what_was_meant(text: str, url: str) -> None:
-    """Lines of at most 76 characters, none of which begins with a hyphen, soft breaks of "=" CRLF, whole characters."""
+    """Lines of at most 76 characters, none of which begins with a hyphen, soft breaks of "=" CRLF, whole characters; no
+    line of a URL begins with a dot."""
     octets = text.replace("\n", "\r\n").encode()
     encoded = encode_quoted_printable(octets)
     assert binascii.a2b_qp(encoded) == octets
     for form in (encoded, render_url_forms(url.encode())[2]):
         assert max(len(line) for line in form.split(b"\r\n")) <= 76
         assert not any(line.startswith(b"-") for line in form.split(b"\r\n"))
+    assert b"\r\n." not in render_url_forms(url.encode())[2]
     for line in encoded.split(b"\r\n"):
         binascii.a2b_qp(line.removesuffix(b"=")).decode("utf-8")
     assert binascii.a2b_qp(render_url_forms(url.encode())[2]) == url.encode()
