@@ -26,7 +26,7 @@ import uvloop
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
-from adapters.registry import Credentials, RegistryAddress, RegistryObserver, records_in
+from adapters.registry import Credentials, Patience, RegistryAddress, RegistryObserver, records_in
 from adapters.smpp import LinkEvent, SmscLife, SmscSender, SmscSettings, SmscUpstream
 from adapters.sms.settings import HttpUpstreamSettings
 from adapters.sms.upstream import HttpUpstream
@@ -82,9 +82,10 @@ from gateway.opt_out.logo import load_logo
 from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
+from gateway.ports import ConsentIndex
 from gateway.refusals import RefusalReports, Refusals
 from gateway.registry.assembly import SyncSide, make_links
-from gateway.registry.metrics import PushMetrics, SyncMetrics
+from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
 from gateway.registry.process import SyncProcess, default_sync_command
@@ -93,6 +94,7 @@ from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
 from gateway.registry.reporting import Reporter
 from gateway.registry.reporting_metrics import ReportingMetrics
+from gateway.registry.requery import RememberingKeys, RequeryingIndex
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
@@ -339,7 +341,13 @@ class RegistryLinks:
     ``RegistrySettingsError`` (a ``ValueError``).
     """
 
-    def __init__(self, configuration: Configuration, observer: RegistryObserver | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        observer: RegistryObserver | None = None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
         settings = configuration.registry
         if settings is None:
             raise ValueError("registry: the configuration has no section [registry]")
@@ -347,6 +355,7 @@ class RegistryLinks:
             settings.base_url,
             records=records_in(configuration.store.state_directory / "registry"),
             limits=Limits(per_second=settings.requests_per_second),
+            patience=patience,
             ca_file=str(settings.ca_file) if settings.ca_file else None,
             observer=observer,
         )
@@ -390,10 +399,12 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     observer = Observer(metrics)
     mail_observer = MailObserver(metrics, logs.canonical, time.time)
     configuration, kept = order.configuration, order.secrets
-    keys = ConsentKeys(kept.index_secret.reveal())
+    keys = (RememberingKeys if _asks_registry(configuration) else ConsentKeys)(kept.index_secret.reveal())
     tokens = TokenKeys(kept.token_keys.reveal(), kept.token_keys.current)
     store = _open_store(configuration, keys)
     evidence = _open_evidence_writer(order, observer, metrics)
+    registry_metrics = WorkerRegistryMetrics()
+    index, stop_asking = _requerying(configuration, store, keys, registry_metrics)
     upstreams = {
         settings.name: SmtpUpstream(_upstream_settings(settings, configuration.hostname), observer)
         for settings in configuration.smtp_upstreams
@@ -416,7 +427,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         brands=brands,
         tag_headers=_tag_headers(configuration),
         keys=keys,
-        index=store,
+        index=index,
         evidence=evidence,
         make_links=_link_maker(tokens),
         tracer=Tracer(configuration.hostname, instance),
@@ -471,7 +482,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     sms = SmsSide(
         configuration,
         SmsMeans(
-            index=store,
+            index=index,
             notes=store,
             evidence=evidence,
             recorder=recorder,
@@ -506,7 +517,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         doors.append(SmppDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
     doors += _http_doors(order, sms, recorder, tokens, keys, observer)
     doors += _intake_doors(order, recorder, tokens, keys, observer)
-    doors += _push_doors(order, store, keys, observer)
+    doors += _push_doors(order, store, keys, observer, registry_metrics)
     return Worker(
         evidence=evidence,
         store=store,
@@ -523,11 +534,39 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         on_report=mail_observer.worker_reported,
         after=[
             *(webhook.close for webhook in webhooks.values()),
+            *stop_asking,
             sms.close,
             _closing(clients.close),
             _closing(signing_threads.shutdown),
         ],
     )
+
+
+def _asks_registry(configuration: Configuration) -> bool:
+    """Whether workers ask it themselves, about recipients of a brand whose index is stale."""
+    settings = configuration.registry
+    return settings is not None and bool(settings.accounts) and settings.requery
+
+
+def _requerying(
+    configuration: Configuration, store: Store, keys: ConsentKeys, metrics: WorkerRegistryMetrics
+) -> tuple[ConsentIndex, list[Callable[[], Awaitable[None]]]]:
+    """The index as the pipelines ask it: with the registry behind it where the configuration says so."""
+    if not isinstance(keys, RememberingKeys):
+        return store, []
+    registry = RegistryLinks(configuration, patience=_WHILE_A_CLIENT_WAITS)
+    index = RequeryingIndex(
+        store,
+        store,
+        keys,
+        {link.code: link for link in registry.links},
+        {each.brand.code: each.policy for each in configuration.brands},
+        metrics,
+    )
+    return index, [index.close, registry.close]
+
+
+_WHILE_A_CLIENT_WAITS = Patience(connect_s=2.0, answer_s=5.0, turn_s=4.0)
 
 
 def _webhooks(configuration: Configuration, observer: Observer) -> dict[str, Webhook]:
@@ -646,7 +685,9 @@ def _intake_doors(
     return doors
 
 
-def _push_doors(order: WorkerOrder, store: Store, keys: ConsentKeys, observer: Observer) -> list[Door]:
+def _push_doors(
+    order: WorkerOrder, store: Store, keys: ConsentKeys, observer: Observer, metrics: WorkerRegistryMetrics
+) -> list[Door]:
     """Where the registry tells at once what citizens did; in every worker, so that no single process has to be up."""
     registry = order.configuration.registry
     if registry is None or registry.push is None:
@@ -659,7 +700,7 @@ def _push_doors(order: WorkerOrder, store: Store, keys: ConsentKeys, observer: O
         {(each.brand.iys_code, each.brand.code): each.brand.code for each in order.configuration.brands},
         push.username,
         push.password.reveal_text(),
-        PushMetrics(),
+        metrics,
     )
     listener = HttpListener(receiver.build_app(push.path), observer, max_connections=_PUSH_CONNECTIONS)
     listening = order.take(endpoint_key("registry_push", push.address))

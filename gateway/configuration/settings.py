@@ -203,6 +203,7 @@ class SmsUpstreamSettings:
     inbound_secret: Secret | None
     inbound_networks: tuple[Network, ...]
     inbound_signing_secret: Secret | None
+    delivery_url: str | None
     confirm_text: str | None
     confirm_sender: str | None
 
@@ -305,6 +306,7 @@ class RegistrySettings:
     ca_file: Path | None
     pull_interval_s: float
     requests_per_second: int
+    requery: bool
     accounts: tuple[RegistryAccount, ...]
     push: RegistryPushSettings | None
 

@@ -272,6 +272,7 @@ class _Settling:
             inbound_secret=self._secrets.get((*path, "inbound_secret")),
             inbound_networks=section.inbound_networks,
             inbound_signing_secret=self._secrets.get((*path, "inbound_signing_secret")),
+            delivery_url=section.delivery_url,
             confirm_text=section.confirm_text,
             confirm_sender=section.confirm_sender,
         )
@@ -324,6 +325,7 @@ class _Settling:
             self._resolve_optional(section.ca_file),
             section.pull_interval.seconds,
             section.requests_per_second,
+            section.requery,
             tuple(account for account in accounts if account.brands),
             self._registry_push(section.push),
         )

@@ -44,8 +44,6 @@ def make_links(
             for code in account.brands
             if code in brands
         ]
-    for code in sorted(brands.keys() - {link.code for link in links}):
-        log.error("registry.brand", brand=code, state="no account acts for it")
     return links
 
 
@@ -70,6 +68,8 @@ class SyncSide:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Raises ``OSError`` where ``state_directory`` cannot be written."""
+        for code in sorted(policies.keys() - {link.code for link in links}):
+            log.error("registry.brand", brand=code, state="no account acts for it")
         self._index = index
         self._metrics = metrics
         self._watch = FreshnessWatch(policies, clock=clock)

@@ -11,6 +11,7 @@ from filters.registry.values import ChangesSource
 from filters.vocabulary import FreshnessState
 from gateway.metrics import PREFIX
 from gateway.registry.push import RESULTS
+from gateway.registry.requery import RESULTS as REQUERY_RESULTS
 
 CALL_RESULTS = (
     "ok", "transport_fault", "limited", "refused", "server_fault", "unreadable", "login_refused",
@@ -114,8 +115,11 @@ def _brands_of(pull: Mapping[str, Any]) -> dict[str, Any]:
     return {code: told for code, told in pull.items() if code.isdigit()}
 
 
-class PushMetrics:
-    """Series of a push receiver; a ``PushObserver``. Few and slow beside messages, so they are written at once."""
+class WorkerRegistryMetrics:
+    """Series of a worker's own dealings with the registry: a ``PushObserver`` and a ``RequeryObserver``.
+
+    Few and slow beside messages, so they are written at once.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -128,5 +132,17 @@ class PushMetrics:
         for result in RESULTS:
             self._received.labels(result)
 
+        self._requeried = Counter(
+            PREFIX + "registry_requery_total",
+            "Consents asked for at the registry because the index was stale, by what it said.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in REQUERY_RESULTS:
+            self._requeried.labels(result)
+
     def push_received(self, result: str, number: int) -> None:
         self._received.labels(result).inc(number)
+
+    def requeried(self, result: str, number: int) -> None:
+        self._requeried.labels(result).inc(number)

@@ -23,7 +23,8 @@ from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
 from tests.support.registry_world import RegistryWorld
 
 BRAND = 600123
-KEYS = ConsentKeys(b"a secret of the tests, long enough")
+SECRET = b"a secret of the tests, long enough"
+KEYS = ConsentKeys(SECRET)
 SEAL = NoteSeal({1: b"k" * 32}, 1)
 SLOT = (Channel.EMAIL, RecipientType.INDIVIDUAL)
 

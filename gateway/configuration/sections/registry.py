@@ -71,5 +71,10 @@ class RegistrySection(Section):
     requests_per_second: Annotated[int, kinds.whole(1, 10, 10)] = setting(
         10, "Most requests of this machine. The registry allows ten for each source address; share them out."
     )
+    requery: YesNo = setting(
+        True,
+        """While a brand's index is stale, ask the registry about those who are being sent to, for a few seconds, before
+        the message is held. Without its answer nobody is permitted.""",
+    )
     push: RegistryPushSection | None = None
     accounts: tuple[RegistryAccountSection, ...] = tables()

@@ -209,6 +209,11 @@ class SmsUpstreamSection(Section):
         None, "Secret with which the provider signs them, where the dialect has that; from the environment."
     )
     inbound_signing_secret_file: SecretFile | None = setting(None, "The same, from the first line of a file.")
+    delivery_url: Annotated[str, kinds.web_base("https://shop.example/sms-report")] | None = setting(
+        None,
+        """Where the sender takes the delivery reports that the provider posts. The provider is given
+        https://HOST/sms/delivery/SECRET, with the secret of inbound_secret; what it posts goes on as it is.""",
+    )
     confirm_text: Annotated[str, kinds.text(300, "Talebiniz alindi, artik SMS gonderilmeyecek.")] | None = setting(
         None, "Sent to a person whose refusal came by SMS here, as informational. Left out, nothing is."
     )

@@ -1,0 +1,153 @@
+"""``izinkapi registry verify``: every address of a list asked for at the registry, at the full permitted rate."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.cli.registry.running import (
+    NO,
+    AsJson,
+    Brand,
+    Config,
+    DryRun,
+    Opened,
+    ask_with_store,
+    print_json,
+    print_table,
+    say,
+)
+from gateway.configuration.settings import Configuration
+from gateway.consents.words import render_time
+from gateway.registry.ports import BrandLink
+from gateway.registry.verify import Checked, VerifyReport, verify_files
+
+_ROWS = (
+    ("rows read", "rows"),
+    ("addresses asked for", "asked"),
+    ("requests", "requests"),
+    ("rows without a usable address", "unusable"),
+    ("addresses the registry takes for none", "not_taken"),
+    ("consent here, none there: withdrawn", "withdrawn"),
+    ("consent there, none here: entered", "entered"),
+    ("consent there, none here: not entered yet", "open"),
+)
+
+
+def verify(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="CSV files with a column recipient; other columns do not matter.", show_default=False),
+    ],
+    config: Config,
+    brand: Brand,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the index with the registry, address by address, and repair it. Interrupted, the same command goes on.
+
+    A list that names everybody the index knows also closes a gap in the registry's feed.
+    """
+
+    async def work(links: list[BrandLink], opened: Opened, configuration: Configuration) -> VerifyReport:
+        with _Bar(hidden=as_json) as bar:
+            return await verify_files(
+                links[0],
+                opened.store,
+                opened.keys,
+                files,
+                state_directory=configuration.store.state_directory,
+                observer=bar,
+                repairs=not dry_run,
+            )
+
+    report = ask_with_store(config, brand, work)
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        _print(report, is_dry=dry_run)
+    is_all = not report.checked.open and (dry_run or report.watermark_at is not None)
+    raise typer.Exit(0 if is_all else NO)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("verify")(verify)
+
+
+class _Bar:
+    """On stderr: share of the list, addresses a second, differences so far, and when it will be done."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            BarColumn(),
+            TextColumn("{task.percentage:>5.1f} %"),
+            TextColumn("{task.fields[asked]:>12,} asked"),
+            TextColumn("{task.fields[rate]:>8,.0f}/s"),
+            TextColumn("{task.fields[differing]:,} differ"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=hidden,
+            transient=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", asked=0, rate=0.0, differing=0)
+        self._began_at = time.monotonic()
+        self._resumed: int | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
+        now = time.monotonic()
+        if self._resumed is None:
+            self._resumed = 0 if checked.rows == checked.asked + checked.unusable else checked.asked
+        rate = (checked.asked - self._resumed) / max(now - self._began_at, 0.001)
+        self._progress.update(
+            self._task,
+            completed=done_bytes,
+            total=total_bytes,
+            asked=checked.asked,
+            rate=rate,
+            differing=checked.withdrawn + checked.entered + checked.open,
+        )
+
+
+def _as_json(report: VerifyReport) -> dict[str, object]:
+    return {
+        **report.checked._asdict(),
+        "known": report.known,
+        "named": report.named,
+        "began": render_time(report.began_at),
+        "watermark": None if report.watermark_at is None else render_time(report.watermark_at),
+        "resumed_rows": report.resumed_rows,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _print(report: VerifyReport, *, is_dry: bool) -> None:
+    found = report.checked._asdict()
+    print_table([(words, f"{found[name]:,}") for words, name in _ROWS], "of the list", "number", numbers=("number",))
+    if is_dry:
+        say("Nothing was changed.")
+    elif report.watermark_at is not None:
+        say(f"The brand is known up to {render_time(report.watermark_at)}.")
+    else:
+        say(
+            f"The list names {report.named:,} of the {report.known:,} recipients that the index knew: the others were "
+            "not verified, and the watermark was not moved.",
+            "yellow",
+        )
+    if report.checked.open:
+        say(
+            "Run it again in an hour for those not entered yet: the registry answers a thousand single queries an hour."
+        )
