@@ -18,13 +18,15 @@ _FAMILY = re.compile(r"izinkapi_[a-z_]+")
 
 @pytest.fixture(scope="module")
 def rendered() -> bytes:
-    """All metrics of a worker and of the supervisor."""
+    """All metrics of a worker, of the supervisor and of the reports to the registry."""
     program = (
         "import pathlib, sys, tempfile\n"
         "from gateway import metrics\n"
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
         "metrics.use_directory(folder)\n"
         "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0')\n"
+        "from gateway.registry.reporting_metrics import ReportingMetrics\n"
+        "up = ReportingMetrics([600123])\n"
         "w.count_sms_call('netgsm', 'send', 200); w.flush()\n"
         "sys.stdout.buffer.write(metrics.render(folder))\n"
         "import shutil; shutil.rmtree(folder)\n"
@@ -83,9 +85,15 @@ def test_the_dashboard_shows_every_metric(rendered):
         "izinkapi_build_info",
         "izinkapi_configuration_loaded_timestamp_seconds",
         "izinkapi_http_turned_away_total",
+        "izinkapi_index_divergence_total",
         "izinkapi_intake_replies_total",
         "izinkapi_page_responses_total",
+        "izinkapi_proof_failed_total",
+        "izinkapi_proof_timestamp_seconds",
         "izinkapi_received_bytes_total",
+        "izinkapi_reports_overdue",
+        "izinkapi_reports_parked",
+        "izinkapi_reports_total",
         "izinkapi_session_failures_total",
         "izinkapi_sessions_total",
     }
