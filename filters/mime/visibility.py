@@ -1,7 +1,7 @@
 """Whether a place in HTML, or a link in it, is seen. In doubt it is not: a footer too many does no harm.
 
-Inline styles, the ``hidden`` attribute and elements whose content is not shown count. Style sheets are not evaluated:
-what they say about our footer, its own styles overrule.
+Inline styles, the ``hidden`` attribute and elements whose content is not shown count. What style sheets say about our
+footer, its own styles overrule; for a link of the sender's they count (``sheets``).
 
 One search over the text finds what could hide, whatever it stands in; only from there on, until the element in
 question is closed, are tags taken one by one. What lies in between is passed over at the speed of C.
@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from filters.mime.sheets import NO_SHEET, Sheet, parse_sheet, read_sheets
 from filters.mime.tags import ATTRIBUTE, ORDINARY, TAG, W, is_within
 
 _VOID = frozenset(
@@ -124,10 +125,16 @@ def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list
     """
     seen = [False] * len(links)
     lowered = html.lower()
-    open_ = _Open(is_look_judged=True)
+    text = read_sheets(lowered, unseen)
+    sheet = parse_sheet(text, _judge_rule) if text else NO_SHEET
+    if sheet.everything:
+        return seen
+    open_ = _Open(is_look_judged=True, sheet=sheet)
     position = at = 0
     target = -1
     suspects = _find_suspects(lowered, is_look_judged=True)
+    if sheet is not NO_SHEET:
+        suspects += sheet.find_suspects(lowered)
     if len(suspects) > _MAX_SUSPECTS:
         return seen
     for stop in sorted((*suspects, *(start for start, _ in links))):
@@ -142,7 +149,7 @@ def find_visible(html: bytes, links: Sequence[Span], unseen: list[Span]) -> list
             if name in (b"a", b"area"):
                 target = -1
             if name == b"img" and target >= 0 and not open_.is_hiding and not _is_doubtful(tag[0]):
-                seen[target] = True
+                seen[target] |= not sheet.judge(name, tag[0]) & _GONE
             open_.step(tag)
             if open_.is_lost:
                 return seen
@@ -329,6 +336,15 @@ def _judge_look(tag: bytes, above: int) -> int:
     return state
 
 
+def _judge_rule(declarations: bytes) -> int:
+    """What a rule of a style sheet may do to the text of the elements it is for."""
+    styles = declarations.translate(None, _BLANKS).replace(b"grayscale", b"").replace(b"\\9", b"")
+    if _HIDING.search(styles):
+        return _GONE
+    # What is taken over from around is judged there. A ground may be set anew by a rule that is not met here.
+    return _judge_look(declarations.replace(b"inherit", b"-"), 0) & ~_DARK
+
+
 def _split_value(value: bytes) -> list[bytes]:
     """The words of a value of CSS; what stands in brackets is one. None of a value too long to be looked at."""
     if len(value) > _LONGEST_VALUE:
@@ -343,10 +359,11 @@ class _Open:
     longer hidden is the safe side.
     """
 
-    __slots__ = ("_is_look_judged", "_states", "_steps", "is_lost", "names")
+    __slots__ = ("_is_look_judged", "_sheet", "_states", "_steps", "is_lost", "names")
 
-    def __init__(self, *, is_look_judged: bool) -> None:
+    def __init__(self, *, is_look_judged: bool, sheet: Sheet = NO_SHEET) -> None:
         self.names: list[bytes] = []
+        self._sheet = sheet
         self._states: list[int] = []
         self._is_look_judged = is_look_judged
         self._steps = 0
@@ -391,6 +408,8 @@ class _Open:
         state = above
         if _is_gone(name, tag[0]):
             state |= _GONE
+        if self._sheet is not NO_SHEET:
+            state |= self._sheet.judge(name, tag[0])
         if self._is_look_judged and _LOOK.search(tag[0]):
             state = _judge_look(tag[0], state)
             if name not in _LASTING:

@@ -78,6 +78,61 @@ def test_a_placeholder_that_is_not_surely_seen_does_not_spare_the_footer(body: b
 
 
 @pytest.mark.parametrize(
+    ("sheet", "body"),
+    [
+        (b".h{display:none}", b'<a class="h" href="{{opt_out_url}}">x</a>'),
+        (b"A { display : none }", b'<a href="{{opt_out_url}}">x</a>'),
+        (b"@media screen{.h{display:none!important}}", b"<div class=h><p>a</p><p>{{opt_out_url}}</p></div>"),
+        (b"@media all{.a{color:red}.h , .b{visibility:hidden}}", b'<p class="q H">{{opt_out_url}}</p>'),
+        (b"<!-- .h{font-size:0} -->", b"<p class=h>{{opt_out_url}}</p>"),
+        (b"#h{color:#fff}", b"<p id=h>{{opt_out_url}}</p>"),
+        (b"*[class=h]{display:none}", b"<p class=h>{{opt_out_url}}</p>"),
+        (b'td[class*="hi"]{display:none}', b'<table><tr><td class="this">{{opt_out_url}}</table>'),
+        (b"*{opacity:0}", b"{{opt_out_url}}"),
+        (b".a{display:none;.b{color:red}}", b"<p class=a>{{opt_out_url}}"),
+        (b".a{@media all{display:none}}", b"<p class=a>{{opt_out_url}}"),
+        (b".h/**/{display/**/:none", b"<p class=h>{{opt_out_url}}</p>"),
+        (b"img{display:none}", b'<a href="{{opt_out_url}}"><img src=x></a>'),
+        (b".\\68{display:none}", b"<p class=h>{{opt_out_url}}</p>"),
+        (b".h{display:none}", b'<p class="&#104;">{{opt_out_url}}</p>'),
+        (b"body{display:none}", b"<body>{{opt_out_url}}</body>"),
+        (b"," * 5000 + b".h{display:none}", b"<p class=h>{{opt_out_url}}</p>"),
+        (b"a{}" * 100_000 + b".h{display:none}", b"<p class=h>{{opt_out_url}}</p>"),
+    ],
+)
+def test_a_placeholder_that_a_style_sheet_may_hide_does_not_spare_the_footer(sheet: bytes, body: bytes) -> None:
+    """The footer overrules the sender's style sheet by its own styles; the sender's link does not."""
+    for text in (
+        b"<style>%s</style>\r\n%s" % (sheet, body),
+        b"<!-- x --><style type=text/css>%s</style>\r\n%s" % (sheet, body),
+    ):
+        copy = _copy(text)
+        assert isinstance(copy, bytes)
+        assert copy.count(URL.encode()) == 2
+
+
+@pytest.mark.parametrize(
+    ("sheet", "body"),
+    [
+        (b".h{display:none}", b'<div class=h>preview</div><p class="g">{{opt_out_url}}</p>'),
+        (b"a:hover{opacity:0}.b{color:#333}", b'<a class=b href="{{opt_out_url}}">x</a>'),
+        (
+            b"body{-moz-osx-font-smoothing:grayscale}#x a{color:inherit}",
+            b'<body><a href="{{opt_out_url}}">x</a></body>',
+        ),
+        (b".w{color:#fff}", b'<div style="background:#000"><a class=w href="{{opt_out_url}}">x</a></div>'),
+        (b"@keyframes f{from{opacity:0}to{opacity:1}}@font-face{font-family:x}", b"{{opt_out_url}}"),
+        (b"td{font-size:0}", b'<table><td><a href="{{opt_out_url}}" style="font-size:12px">x</a></table>'),
+    ],
+)
+def test_a_placeholder_that_no_style_sheet_hides_is_the_opt_out(sheet: bytes, body: bytes) -> None:
+    """What sheets say about other elements, and in other states, does not matter."""
+    copy = _copy(b"<style>%s</style>\r\n%s" % (sheet, body))
+    assert isinstance(copy, bytes)
+    assert copy.count(URL.encode()) == 1
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'<a href="{{opt_out_url}}">x</a>',
