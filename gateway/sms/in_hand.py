@@ -5,7 +5,8 @@ Fifty thousand recipients make lists, not objects: position n of each list is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from filters.exchange import Lookup
@@ -38,10 +39,12 @@ class SmsInHand:
         "decision_s",
         "detail",
         "digest",
+        "end_awaited",
         "fates",
         "freshness",
         "is_again",
         "is_commercial",
+        "is_gone",
         "is_handed_over",
         "is_heavy",
         "is_recorded",
@@ -68,7 +71,14 @@ class SmsInHand:
     )  # fmt: skip
 
     def __init__(
-        self, request: HttpRequest, call: Call, route: SmsRoute, client: Client, message_id: str, received_at: float
+        self,
+        request: HttpRequest,
+        call: Call,
+        route: SmsRoute,
+        client: Client,
+        message_id: str,
+        received_at: float,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> None:
         self.request = request
         self.call = call
@@ -76,6 +86,10 @@ class SmsInHand:
         self.client = client
         self.message_id = message_id
         self.received_at = received_at
+        self.is_gone = is_gone
+        """Whether the client has left without our word."""
+        self.end_awaited: asyncio.Future[None] | None = None
+        """What those wait for who may not go on before this one is answered."""
         self.decided_at = received_at
         self.submission: Submission | None = None
         self.is_heavy = False

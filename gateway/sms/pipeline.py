@@ -45,6 +45,7 @@ from gateway.sms.record import render_sms_record
 from gateway.sms.reports import DroppedNumbers
 from gateway.sms.route import Outlet, SmsBrand, SmsRoute
 from gateway.sms.tags import SmsTags, fault_of
+from gateway.sms.under_way import UnderWay
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class SmsPipeline:
         self._note_retry = note_retry
         self._clock = clock
         self._monotonic = monotonic
+        self._under_way = UnderWay()
         self.in_hand = 0
         """Requests of which the record is still to come."""
 
@@ -137,23 +139,26 @@ class SmsPipeline:
         is_gone: Callable[[], bool] = lambda: False,
     ) -> Answered:
         """Answer a SEND request. ``is_gone`` says, once it is answered, that the client has left without our word."""
-        sms = SmsInHand(request, call, route, client, self._next_id(), self._clock())
+        sms = SmsInHand(request, call, route, client, self._next_id(), self._clock(), is_gone)
         self.in_hand += 1
         try:
-            response = await self._carry(sms)
-        except RequestRefusedError as refusal:
-            await self._record_refused(sms, refusal)
-            response = route.dialect.write_fault(refusal.fault, refusal.detail)
-        except Exception as fault:
-            self._log_fault(sms, fault)
-            await self._remember_fault(sms)
-            response = self._fault(sms, Fault.UNAVAILABLE, Reason.FAULT)
+            try:
+                response = await self._carry(sms)
+            except RequestRefusedError as refusal:
+                await self._record_refused(sms, refusal)
+                response = route.dialect.write_fault(refusal.fault, refusal.detail)
+            except Exception as fault:
+                self._log_fault(sms, fault)
+                await self._remember_fault(sms)
+                response = self._fault(sms, Fault.UNAVAILABLE, Reason.FAULT)
+            finally:
+                if not sms.is_recorded:
+                    self.in_hand -= 1
+            sms.status = response.status
+            if is_gone():
+                await self._remember_unheard(sms)
         finally:
-            if not sms.is_recorded:
-                self.in_hand -= 1
-        sms.status = response.status
-        if is_gone():
-            await self._remember_unheard(sms)
+            self._under_way.end(sms)
         try:
             self._observe(sms, response)
         except Exception as fault:
@@ -162,6 +167,7 @@ class SmsPipeline:
 
     async def _carry(self, sms: SmsInHand) -> HttpResponse:
         await self._recognise(sms)
+        await self._under_way.begin(sms)
         self._classify(sms)
         native, dialect = sms.asked, sms.route.dialect
         if sms.route.outlet is not None:
@@ -351,14 +357,17 @@ class SmsPipeline:
         if unknown:
             await self._remember(sms, [_mark_unknown(sms.keys[position]) for position in unknown])
         job_id = await self._settle_job_id(sms, relayed)
-        await self._keep_dropped(sms, relayed, job_id)
+        dropped = await self._keep_dropped(sms, relayed, job_id)
         is_kept = await self._record(sms)
         if not is_kept and sms.is_commercial and (sent := sms.positions_of(Outcome.RELAYED)):
             # The upstream has these, but the proof is missing: the client must come again, and nobody gets it twice.
             await self._remember(sms, [sms.keys[position] for position in sent])
             await self._dropped.keep_job_of(sms.digest, job_id)
             return self._fault(sms, Fault.UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
-        return await self._work(sms, partial(self._answer, sms, relayed, job_id))
+        answer = await self._work(sms, partial(self._answer, sms, relayed, job_id))
+        if dropped and answer.status < 300 and sms.route.push_dropped is not None:
+            sms.route.push_dropped(job_id, dropped)
+        return answer
 
     def _read_answer(self, sms: SmsInHand, native: Submission, dialect: Dialect, response: HttpResponse) -> Relayed:
         unknown = Relayed((SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST),) * len(sms.kept))
@@ -378,10 +387,11 @@ class SmsPipeline:
             sms.minted_id = sms.minted_id or sms.route.dialect.mint_id(secrets.randbits(128))
         return sms.minted_id
 
-    async def _keep_dropped(self, sms: SmsInHand, relayed: Relayed | None, job_id: str) -> None:
-        """For reports. What cannot be kept is missing there, and nowhere else: it is not sent for that."""
+    async def _keep_dropped(self, sms: SmsInHand, relayed: Relayed | None, job_id: str) -> Sequence[ReportEntry]:
+        """For reports, and what they will show. What cannot be kept is missing there, and nowhere else: it is not sent
+        for that."""
         if not job_id or (relayed is not None and relayed.is_passed_on):
-            return
+            return ()
         entries = [
             ReportEntry(
                 recipient.spelled,
@@ -394,7 +404,7 @@ class SmsPipeline:
             if fate is not None and fate.outcome is Outcome.DROPPED
         ]
         if not entries:
-            return
+            return ()
         try:
             is_kept = await self._dropped.keep(
                 sms.client.name, sms.route.upstream.name, job_id, entries, is_minted=relayed is None
@@ -407,6 +417,7 @@ class SmsPipeline:
         elif isinstance(dialect := sms.route.dialect, JobSearcher):
             owner = JobOwner(sms.client.name, sms.route.upstream.name, sms.asked.credential_id)
             self._dropped.note_job(owner, job_id, sms.decided_at, dialect.own_job_id(sms.asked))
+        return entries
 
     async def _record(self, sms: SmsInHand) -> bool:
         try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from filters.policy import Policy
-from filters.sms.http import UpstreamFault
+from filters.sms.dialects.plain import SEND
+from filters.sms.http import HttpRequest, UpstreamFault
 from filters.sms.suffix import SuffixPolicy
 from filters.vocabulary import Channel, LookupFailure, MessageClass, RecipientType, Status
 from tests.support.sms_world import (
@@ -290,6 +294,39 @@ async def test_a_provider_without_room_for_ever_is_a_temporary_fault(shop: SmsWo
     status, _ = await shop.ask(message(YES))
     assert status == 503
     assert shop.provider.numbers() == []
+
+
+async def test_a_client_that_comes_again_while_the_provider_is_silent_does_not_reach_anyone_twice(
+    shop: SmsWorld,
+) -> None:
+    """It has less patience than we have: its repetition waits for the answer that it did not wait for."""
+    answering, has_left = asyncio.Event(), False
+    shop.upstream.before = [answering.wait]
+    body = json.dumps(message(YES)).encode()
+    request = HttpRequest("POST", "/v1/messages", "", (("content-type", "application/json"),), body)
+    first = asyncio.create_task(shop.pipeline.handle(request, SEND, shop.route, SHOP_CLIENT, lambda: has_left))
+    while not shop.upstream.asked:
+        await asyncio.sleep(0)
+    has_left = True
+    again = asyncio.create_task(shop.ask_raw(body))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(shop.upstream.asked) == 1
+    answering.set()
+    answered, response = await first, await again
+    assert len(shop.upstream.asked) == 1
+    assert orjson.loads(response.body)["id"] == orjson.loads(answered.response.body)["id"]
+    assert outcomes(orjson.loads(response.body)) == ["relayed"]
+
+
+async def test_two_clients_that_wait_send_two_messages_however_alike(shop: SmsWorld) -> None:
+    answering = asyncio.Event()
+    shop.upstream.before = [answering.wait, answering.wait]
+    asks = [asyncio.create_task(shop.ask(message(YES))) for _ in range(2)]
+    while len(shop.upstream.asked) < 2:
+        await asyncio.sleep(0)
+    answering.set()
+    assert [status for status, _ in await asyncio.gather(*asks)] == [200, 200]
 
 
 async def test_a_client_that_left_without_our_word_does_not_reach_anyone_twice(shop: SmsWorld) -> None:
