@@ -63,7 +63,7 @@ def _check(original: bytes, plan: RewritePlan, copy: bytes) -> None:
     _check_rest(original, copy, plan, edits, changed, root)
     for edit, old, new in changed:
         _check_shape(old, new)
-        _check_leaf(edit, old, _text(old), _text(new), url)
+        _check_leaf(edit, old, _text(old), new.content, (new.body_start, new.end), url)
 
 
 def _check_shape(before: Part, after: Part) -> None:
@@ -106,7 +106,7 @@ def _check_in_place(
                 end = met
             elif 0 <= met < end:
                 raise RewriteFault("the part tree changed")
-        _check_leaf(edit, old, old_text, copy[start:end], url)
+        _check_leaf(edit, old, old_text, copy, (start, end), url)
         at_old, at_new = edit.end, end
     if original[at_old:] != copy[at_new:]:
         raise RewriteFault("octets outside the changed leaves differ")
@@ -166,12 +166,17 @@ def _find_line(edit: LeafEdit, old: Part, old_text: bytes) -> int:
     return line
 
 
-def _check_leaf(edit: LeafEdit, old: Part, old_text: bytes, new_text: bytes, url: bytes) -> None:
-    """Encoded text is compared as far as it was kept; from the line of the first change on, both are decoded."""
+def _check_leaf(edit: LeafEdit, old: Part, old_text: bytes, copy: bytes, new: tuple[int, int], url: bytes) -> None:
+    """Encoded text is compared as far as it was kept; from the line of the first change on, both are decoded.
+
+    ``new``: where the changed leaf's encoded text is in ``copy``.
+    """
     line = _find_line(edit, old, old_text)
-    if old_text[:line] != new_text[:line]:
+    start, end = new
+    if start + line > end or not copy.startswith(old_text[:line], start):
         raise RewriteFault("the beginning of a changed leaf differs")
-    before, after = _decode(old, old_text[line:]), _decode(old, new_text[line:])
+    new_text = copy[start + line : end]
+    before, after = _decode(old, old_text[line:]), _decode(old, new_text)
     place = edit.place - (len(_decode(old, old_text[:line])) if edit.fills else 0)
     if not edit.fills:
         # What follows the insertion is known from the end of the text.
@@ -183,10 +188,12 @@ def _check_leaf(edit: LeafEdit, old: Part, old_text: bytes, new_text: bytes, url
     form = url.replace(b"&", b"&amp;") if edit.is_html else url
     if url and after.count(form) - before.count(form) != edit.urls:
         raise RewriteFault("the link is not in a changed leaf as often as it should be")
-    _check_lines(old_text, new_text, line)
+    _check_lines(old_text, new_text)
 
 
-def _check_lines(old_text: bytes, new_text: bytes, at: int) -> None:
+def _check_lines(old_text: bytes, new_text: bytes) -> None:
+    """``new_text`` begins with a line, and an over-long one is excused only where the sender has such lines."""
+    at = 0
     while len(new_text) - at > MAX_LINE_BYTES:
         line_end = new_text.rfind(b"\n", at, at + MAX_LINE_BYTES + 2)
         if line_end < 0:

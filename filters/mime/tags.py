@@ -64,11 +64,13 @@ ORDINARY = re.compile(
 """Text and ordinary tags, as many as come. Without a possessive outer repeat: early 3.11 releases get those wrong when
 they hold alternatives. The bound keeps the expression's stack small; the caller goes on where it stopped."""
 
+# In a search there is room for more: eight attributes, and a slash at the end.
+_PLAIN_ATTRIBUTES = (rb"""(?:>| [a-zA-Z:_-]++="[^"]*+\"""") * 8 + rb"(?:>| ?/>)" + rb"| ?/>)" * 8
 _NOT_PLAIN = re.compile(
     rb"<(?!/(?:t[drh]>|(?![bBhH][oOtT])[a-zA-Z][a-zA-Z0-9]*+>)|(?!"
     + _MATTERING
-    + rb")"
-    + _PLAIN_TAG
+    + rb")[a-zA-Z][a-zA-Z0-9:]*+"
+    + _PLAIN_ATTRIBUTES
     + rb"|[^a-zA-Z/!?])"
 )
 
