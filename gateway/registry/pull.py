@@ -25,6 +25,7 @@ import orjson
 import structlog
 
 from filters.consent_key import ConsentKeys
+from filters.registry.error_codes import Advice
 from filters.registry.failures import Failure, Refused
 from filters.registry.merging import read_movements
 from filters.registry.values import ChangesPage, ChangesSource
@@ -46,6 +47,7 @@ WINDOW_MARGIN_S = 600
 PAGE = 1000
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
+_TO_BE_MENDED_S = 900.0
 _CURSOR_REFUSED = frozenset({400, 404, 422})
 
 
@@ -123,6 +125,10 @@ class Pull:
         while not stop.is_set():
             failure = await self.turn(link, stop)
             failures = failures + 1 if failure is not None else 0
+            if failure is not None and failure.advice in (Advice.MEND_ACCOUNT, Advice.NEVER):
+                # A person has to see to it; and each such answer counts against the account (reference, 1.2).
+                await wait_for(stop, _TO_BE_MENDED_S)
+                continue
             growing_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10)) if failures else 0.0
             pause_s = self._interval_s if failure is None else min(3600.0, max(growing_s, failure.pause_s))
             await wait_for(stop, pause_s)
