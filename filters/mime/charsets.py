@@ -82,6 +82,24 @@ def render_return_to_ascii(text: bytes) -> bytes:
     return back
 
 
+# From an escape sequence that designates G0, and neither as ASCII nor as JIS Roman, to the next; from a shift to its end.
+_SHIFTED = re.compile(rb"\x1b(?!\([BJ]|\$[)*+])[^\x1b]*|\x0e[^\x0f]*")
+
+
+def mask_shifted(text: bytes) -> bytes:
+    """iso-2022 ``text``, at the same length, with letters for octets that only look like ASCII: there "<" is half of a
+    character.
+    """
+    return _SHIFTED.sub(lambda run: b"x" * len(run[0]), text)
+
+
+def has_shifted_line_end(text: bytes) -> bool:
+    """Whether a line of iso-2022 ``text`` ends in another state than ASCII: for some readers the next begins in ASCII
+    all the same.
+    """
+    return any(b"\n" in run for run in _SHIFTED.findall(text))
+
+
 def find_wide_codec(charset: str, text: bytes) -> str | None:
     """The codec with explicit byte order for a ``WIDE`` label, or None where the order is open.
 

@@ -6,7 +6,14 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec, render_return_to_ascii
+from filters.mime.charsets import (
+    CharsetFamily,
+    find_family,
+    find_wide_codec,
+    has_shifted_line_end,
+    mask_shifted,
+    render_return_to_ascii,
+)
 from filters.mime.footer import MAX_URL_BYTES, Footer, FooterForm
 from filters.mime.markup import Markup, find_place, scan_markup
 from filters.mime.refusal import MalformedContent, RewriteDetail
@@ -86,10 +93,13 @@ class LeafEdit(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """A leaf's text. ``decoded``: its octets, or its UTF-8 form where ``codec`` names a wide charset."""
+    """A leaf's text. ``decoded``: its octets, or its UTF-8 form where ``codec`` names a wide charset. ``shown``: the
+    same with nothing in it that only looks like markup.
+    """
 
     encoded: bytes
     decoded: bytes
+    shown: bytes
     codec: str | None
     family: CharsetFamily
 
@@ -110,8 +120,8 @@ def edit_leaf(
     if placeholder.core in decoded:
         filled = _fill(decoded, placeholder, is_html)
         if filled and is_html:
-            markup = scan_markup(decoded)
-        is_shown = any(_find_shown(decoded, [(splice.start, splice.end) for splice in filled], markup))
+            markup = scan_markup(text.shown)
+        is_shown = any(_find_shown(text.shown, [(splice.start, splice.end) for splice in filled], markup))
     if not is_view and not filled:
         return None
     present: frozenset[bytes] = frozenset()
@@ -121,10 +131,10 @@ def edit_leaf(
             _check_armour(decoded)
             footer_splice = _plain_splice(part, text, footer, has_8bitmime)
         else:
-            markup = markup or scan_markup(decoded)
+            markup = markup or scan_markup(text.shown)
             footer_splice = _html_splice(text, footer.amp if part.type.media_type == AMP else footer.html, markup)
         if not filled and footer.link_base in decoded:
-            present = _find_links(decoded, footer.link_base, markup)
+            present = _find_links(text.shown, footer.link_base, markup)
         splices = sorted((*filled, footer_splice))
     room = MAX_URL_BYTES
     if part.encoding == "base64":
@@ -184,7 +194,16 @@ def _read(part: Part) -> _Text:
     elif family is CharsetFamily.UNSUITABLE or decoded.startswith((b"\xff\xfe", b"\xfe\xff")):
         # A byte order mark outranks the label in most readers.
         raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
-    return _Text(encoded, decoded, codec, family)
+    is_html = part.type.media_type != PLAIN
+    shown = decoded
+    if family is CharsetFamily.STATEFUL:
+        shown = mask_shifted(decoded)
+        if is_html and has_shifted_line_end(decoded):
+            raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
+    elif is_html and not part.type.charset and b"\x1b" in decoded:
+        # By what a <meta> says, this may be a shift or not.
+        raise MalformedContent(RewriteDetail.UNSUITABLE_CHARSET)
+    return _Text(encoded, decoded, shown, codec, family)
 
 
 def _fill(decoded: bytes, placeholder: Placeholder, is_html: bool) -> list[Splice]:
@@ -266,7 +285,7 @@ def _is_soft(decoded: bytes) -> bool:
 
 def _html_splice(text: _Text, form: FooterForm, markup: Markup) -> Splice:
     html = text.decoded
-    place = find_place(html, markup)
+    place = find_place(text.shown, markup)
     if place is None:
         raise MalformedContent(RewriteDetail.HIDDEN_TAIL)
     if html.startswith(b"--", place):

@@ -124,7 +124,11 @@ class _Search:
                 if child.is_doubtful:
                     raise MalformedContent(RewriteDetail.MALFORMED_TYPE)
                 continue
-            if self.visit(child, ancestors, is_alternative=False):
+            known = len(self.views.leaves)
+            if self.visit(child, ancestors, is_alternative=False) and not all(
+                leaf.disposition.is_attachment for leaf in self.views.leaves[known:]
+            ):
+                # Where all that is in it says it is an attachment, readers show what comes next.
                 break
         else:
             return False

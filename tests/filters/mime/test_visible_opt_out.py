@@ -302,3 +302,41 @@ def test_a_text_beside_an_image_as_root_is_refused(before: bytes) -> None:
     tail = b"--o\r\nContent-Type: text/plain\r\n\r\nx\r\n--o--\r\n"
     kind = b"multipart/alternative; boundary=o" if before else b"multipart/mixed; boundary=o"
     assert _copy(before + related + tail, kind) == RewriteDetail.NO_TEXT
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"text/html; charset=iso-2022-jp", b"<p>a</p><!-- \x1b$B!!-->!\x1b(B <p>x</p></body>"),
+        (b"text/html; charset=iso-2022-jp", b"<p>a</p><style>\x1b(I</style>\x1b(B <p>x</p></body>"),
+        (b"text/html; charset=iso-2022-jp", b"<!-- \x1b$B!!!!\r\n-->\x1b(B<p>x</p></body>"),
+        (b"text/html", b'<meta charset="iso-2022-jp"><p>a</p><!-- \x1b$B!!-->!\x1b(B <p>x</p></body>'),
+    ],
+)
+def test_what_only_looks_like_markup_to_us_opens_no_place(kind: bytes, body: bytes) -> None:
+    """Between two escape sequences "-->" is a character and a half: to its reader the comment goes on to the end."""
+    assert _copy(body, kind) in (RewriteDetail.HIDDEN_TAIL, RewriteDetail.UNSUITABLE_CHARSET)
+
+
+def test_japanese_text_gets_its_footer_at_the_end() -> None:
+    """Octets of its characters that are brackets in ASCII do not stand in the way."""
+    copy = _copy(b"<p>\x1b$B$`$<$>\x1b(B</p></body></html>", b"text/html; charset=iso-2022-jp")
+    assert isinstance(copy, bytes)
+    assert copy.startswith(b"<p>\x1b$B$`$<$>\x1b(B</p>")
+    assert copy.endswith(b"</body></html>")
+    plain = _copy(b"\x1b$B!!<{{opt_out_url}}>!\x1b(B", b"text/plain; charset=iso-2022-jp")
+    assert isinstance(plain, bytes)
+    assert plain.count(URL.encode()) == 2
+
+
+@pytest.mark.parametrize("kind", [b"alternative", b"related"])
+def test_a_text_that_is_an_attachment_does_not_stand_for_the_text_behind_it(kind: bytes) -> None:
+    """Readers list it, and show the next one: that gets the opt-out, too."""
+    body = (
+        b"--o\r\nContent-Type: multipart/%s; boundary=i\r\n\r\n--i\r\nContent-Type: text/plain\r\n"
+        b"Content-Disposition: attachment\r\n\r\nfile\r\n--i--\r\n--o\r\nContent-Type: text/html\r\n\r\n"
+        b"<p>shown\r\n--o--\r\n"
+    )
+    copy = _copy(body % kind, b"multipart/mixed; boundary=o", b"7bit")
+    assert isinstance(copy, bytes)
+    assert URL.encode() in copy.partition(b"<p>shown")[2]
