@@ -27,6 +27,8 @@ def rendered() -> bytes:
         "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0')\n"
         "from gateway.registry.reporting_metrics import ReportingMetrics\n"
         "up = ReportingMetrics([600123])\n"
+        "from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics\n"
+        "down = SyncMetrics([600123]); there = WorkerRegistryMetrics(); down.call_ended('changes', 'ok', 0.1)\n"
         "w.count_sms_call('netgsm', 'send', 200); w.flush()\n"
         "sys.stdout.buffer.write(metrics.render(folder))\n"
         "import shutil; shutil.rmtree(folder)\n"
