@@ -82,7 +82,8 @@ def render_return_to_ascii(text: bytes) -> bytes:
     return back
 
 
-# From an escape sequence that designates G0, and neither as ASCII nor as JIS Roman, to the next; from a shift to its end.
+# From an escape sequence that designates G0, and neither as ASCII nor as JIS Roman, to the next; or from shift to
+# shift.
 _SHIFTED = re.compile(rb"\x1b(?!\([BJ]|\$[)*+])[^\x1b]*|\x0e[^\x0f]*")
 
 

@@ -22,7 +22,8 @@ _VOID = frozenset(
 )
 # Shown only when opened, or only by readers that cannot show the element itself.
 _UNSEEN_NAMES = frozenset(
-    b"select option optgroup details dialog video audio object canvas noscript datalist map svg math applet".split()
+    b"select option optgroup details dialog video audio object canvas noscript datalist map svg math applet progress"
+    b" meter rp".split()
 )
 # Ended by the end of what they stand in.
 _IMPLIED = frozenset(b"p li dt dd td th tr tbody thead tfoot option optgroup colgroup rt rp".split())
@@ -32,18 +33,22 @@ _SVG_NAMES = frozenset(
 )
 
 # Two letters tell most tags from these.
-_UNSEEN_TAG = re.compile(rb"<(?=[acdmnosv][abdeiopuv])(?:" + b"|".join(sorted(_UNSEEN_NAMES)) + rb")(?![a-z])")
+_UNSEEN_TAG = re.compile(rb"<(?=[acdmnoprsv][abdeiopruv])(?:" + b"|".join(sorted(_UNSEEN_NAMES)) + rb")(?![a-z])")
 # The value of whatever could be a style attribute, without its end quote. Nothing is passed over, so that what only
 # looks like one cannot take one along; a quoted value ends at the next quote, so that the whole is linear.
 _STYLE = re.compile(rb"""style(?=(="[^"]*+|='[^']*+|""" + W + rb"""*+=.?))""")
-_HIDDEN_ATTRIBUTE = re.compile(rb"[\t\n\f\r \"'/]hidden(?=[\t\n\f\r =/>])")
+_HIDDEN_ATTRIBUTE = re.compile(rb"[\t\n\f\r \"'/](?:hidden|popover|inert)(?=[\t\n\f\r =/>])")
+_HIDING_ATTRIBUTES = (b"hidden", b"popover", b"inert")
 _COLOUR_ATTRIBUTE = re.compile(rb"color[\t\n\f\r ]*+=")
 _BLANKS = b"\t\n\f\r "
 # In a style without blanks. A comment, an escape or a character reference can stand for any of it.
 _HIDING = re.compile(
     rb"display:none|visibility:(?:hidden|collapse)|mso-hide|clip|mask|scale|zoom:|filter:|translate|/\*|\\"
     rb"|(?:opacity|(?<!line-)(?<!min-)height|(?<!min-)(?<!border-)width):(?:\.?0(?!\.?0*[1-9])|[0-3](?:\.[0-9]*)?p[xt])"
-    rb"|-[0-9]{3}[0-9.]*(?:p[xtc]|r?em|ex|ch|v[wh]|cm|mm|in|%)"
+    rb"|opacity:(?:0?\.[0-2]|[0-2]?[0-9](?:\.[0-9]*)?%)|(?<!line-)(?<!min-)(?:height|width):0?\.[0-9]|k-size:0|e-size:0"
+    rb"|-[0-9]{3}[0-9.]*(?:p[xtc]|r?em|ex|ch|v[wh]|cm|mm|in|%)|-[0-9]{2}(?:\.[0-9]*)?(?:r?em|v[wh]|in|cm)|:-?[0-9.]+e[0-9]"
+    rb"|(?:left|right|top|bottom|indent):(?:[0-9]{4}|[0-9]{3}(?:\.[0-9]*)?(?:r?em|v[wh]|%))"
+    rb"|matrix|rotate|skew|pointer-events:none|(?:display|visibility|opacity|height|indent):(?:calc|var|min|max|clamp)\("
     rb"|&(?!(?:quot|apos|amp|#39|#34);|[a-z0-9_]+=)"
 )
 # How text looks, which an element inside can set anew.
@@ -51,7 +56,7 @@ _LOOK = re.compile(rb"font|color|background")
 _FONT = re.compile(rb"font(?:-size)?\s*+:([^;\"'>]*+)")
 _TINY = re.compile(
     rb"(?:[0-3](?:\.[0-9]*)?|\.[0-9]+)p[xt]|(?:0(?:\.[0-4][0-9]*)?|\.[0-4][0-9]*)r?em|[0-9]{1,2}(?:\.[0-9]*)?%|0+(?:\.0*)?"
-    rb"[a-z]*"
+    rb"[a-z]*|(?:[0-3](?:\.[0-9]*)?|\.[0-9]+)(?:mm|v[a-z]+)|0?\.[0-9]+(?:cm|in|pc)|(?:calc|var|min|max|clamp)\(.*"
 )
 _COLOUR = re.compile(rb"(?<![a-z-])(?:color\s*+[:=]|-webkit-text-fill-color\s*+:)\s*+[\"']?([^;\"'>]*+)")
 _GROUND = re.compile(rb"(?:background(?:-color)?\s*+[:=]|bgcolor\s*+=)\s*+[\"']?([^;\"'>]*+)")
@@ -60,7 +65,7 @@ _PALE = re.compile(
     rb"transparent|inherit|none|initial|(?:ghost|floral|antique|navajo)?white|snow|ivory|azure|mintcream|honeydew|seashell"
     rb"|linen|beige|aliceblue|lavender|#?[ef]{3}[0-9a-f]?$|#?(?:[ef][0-9a-f]){3}|#[0-9a-f]{6}[0-4][0-9a-f]$|#[0-9a-f]{3}[0-4]$"
     rb"|rgba?\((?:2[2-5][0-9],?){3}|(?:rgb|hsl)a?\([^)]*[,/](?:0|0?\.[0-4][0-9]*|[0-4]?[0-9]%)\)$"
-    rb"|hsla?\([^)]*(?:9[0-9]|100)%[,)/]"
+    rb"|hsla?\([^)]*(?:9[0-9]|100)%[,)/]|color-mix|light-dark|var\(|canvas$"
 )
 # In place of a value that was not looked at: the less visible of what it could be.
 _LONG = b"transparent"
@@ -219,7 +224,7 @@ def _find_target(html: bytes, tag: re.Match[bytes], links: Sequence[Span], first
 def _find_suspects(lowered: bytes, *, is_look_judged: bool) -> list[int]:
     """Where something stands that could hide content, in order; without, no tag need be looked at."""
     found = [match.start() for match in _UNSEEN_TAG.finditer(lowered)]
-    if b"hidden" in lowered:
+    if any(name in lowered for name in _HIDING_ATTRIBUTES):
         found += [match.end() for match in _HIDDEN_ATTRIBUTE.finditer(lowered)]
     # A row's style recurs in every row.
     hiding = {style for style in set(_STYLE.findall(lowered)) if _is_suspect(style, is_look_judged)}
@@ -307,7 +312,7 @@ def _is_doubtful(tag: bytes) -> bool:
 def _is_gone(name: bytes, tag: bytes) -> bool:
     if name in _UNSEEN_NAMES:
         return True
-    if b"hidden" in tag and _HIDDEN_ATTRIBUTE.search(tag):
+    if (b"hidden" in tag or b"popover" in tag or b"inert" in tag) and _HIDDEN_ATTRIBUTE.search(tag):
         return True
     return any(
         # What stands in no quotes is looked at to the end of the tag: where it ends does not matter.
