@@ -40,6 +40,10 @@ class BatchJudge:
         self._latest = (facts.now + policy.clock_tolerance_s).to_bytes(4, "big")
         self._known: dict[tuple[bytes, bool], Judged] = {}
 
+    def is_by(self, facts: Facts, policy: Policy) -> bool:
+        """Whether it judges by these, so that what it has found holds for another message too."""
+        return policy is self._policy and facts == self._facts
+
     def judge(self, value: bytes | None, is_abroad: bool) -> Judged:
         """The decision on a recipient of whom the index holds ``value``. What cannot be read is not "no record"."""
         if value:

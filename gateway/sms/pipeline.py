@@ -120,6 +120,7 @@ class SmsPipeline:
         self._node = node
         self._store = store
         self._heavy = HeavySteps(threads)
+        self._judge: BatchJudge | None = None
         self._observe = observe
         self._note_retry = note_retry
         self._clock = clock
@@ -297,8 +298,15 @@ class SmsPipeline:
             is_opt_out_possible=has_opt_out,
         )
         taken = answer.taken if isinstance(answer, Lookup) else frozenset[bytes]()
-        _settle_all(sms, BatchJudge(facts, policy), values, taken)
+        _settle_all(sms, self._judge_by(facts, policy), values, taken)
         sms.decision_s = self._monotonic() - started
+
+    def _judge_by(self, facts: Facts, policy: Policy) -> BatchJudge:
+        """The judge of the request before, where the facts are the same: they are within a second, for most."""
+        judge = self._judge
+        if judge is None or not judge.is_by(facts, policy):
+            judge = self._judge = BatchJudge(facts, policy)
+        return judge
 
     def _put_opt_out(self, sms: SmsInHand) -> None:
         """Each text once; one into which it does not fit refuses the request before anything was sent."""
@@ -357,14 +365,17 @@ class SmsPipeline:
         if unknown:
             await self._remember(sms, [_mark_unknown(sms.keys[position]) for position in unknown])
         job_id = await self._settle_job_id(sms, relayed)
-        await self._keep_dropped(sms, relayed, job_id)
+        dropped = await self._keep_dropped(sms, relayed, job_id)
         is_kept = await self._record(sms)
         if not is_kept and sms.is_commercial and (sent := sms.positions_of(Outcome.RELAYED)):
             # The upstream has these, but the proof is missing: the client must come again, and nobody gets it twice.
             await self._remember(sms, [sms.keys[position] for position in sent])
             await self._dropped.keep_job_of(sms.digest, job_id)
             return self._fault(sms, Fault.UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
-        return await self._work(sms, partial(self._answer, sms, relayed, job_id))
+        answer = await self._work(sms, partial(self._answer, sms, relayed, job_id))
+        if dropped and answer.status < 300 and sms.route.push_dropped is not None:
+            sms.route.push_dropped(job_id, dropped)
+        return answer
 
     def _read_answer(self, sms: SmsInHand, native: Submission, dialect: Dialect, response: HttpResponse) -> Relayed:
         unknown = Relayed((SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST),) * len(sms.kept))
@@ -384,10 +395,11 @@ class SmsPipeline:
             sms.minted_id = sms.minted_id or sms.route.dialect.mint_id(secrets.randbits(128))
         return sms.minted_id
 
-    async def _keep_dropped(self, sms: SmsInHand, relayed: Relayed | None, job_id: str) -> None:
-        """For reports. What cannot be kept is missing there, and nowhere else: it is not sent for that."""
+    async def _keep_dropped(self, sms: SmsInHand, relayed: Relayed | None, job_id: str) -> Sequence[ReportEntry]:
+        """For reports, and what they will show. What cannot be kept is missing there, and nowhere else: it is not sent
+        for that."""
         if not job_id or (relayed is not None and relayed.is_passed_on):
-            return
+            return ()
         entries = [
             ReportEntry(
                 recipient.spelled,
@@ -400,7 +412,7 @@ class SmsPipeline:
             if fate is not None and fate.outcome is Outcome.DROPPED
         ]
         if not entries:
-            return
+            return ()
         try:
             is_kept = await self._dropped.keep(
                 sms.client.name, sms.route.upstream.name, job_id, entries, is_minted=relayed is None
@@ -413,6 +425,7 @@ class SmsPipeline:
         elif isinstance(dialect := sms.route.dialect, JobSearcher):
             owner = JobOwner(sms.client.name, sms.route.upstream.name, sms.asked.credential_id)
             self._dropped.note_job(owner, job_id, sms.decided_at, dialect.own_job_id(sms.asked))
+        return entries
 
     async def _record(self, sms: SmsInHand) -> bool:
         try:

@@ -40,33 +40,35 @@ def check_shape(found: Any, shape: Shape, where: str = "") -> None:
     """Refuses what ``shape`` does not know; null stands for absent. Raises ``RequestRefusedError``."""
     if type(found) is not dict:
         raise malformed(f"{where or 'the body'}: expected an object")
-    check_fields(found, frozenset(shape), where)
+    if not found.keys() <= shape.keys():
+        check_fields(found, frozenset(shape), where)
     for name, value in found.items():
         if value is not None:
             _check_value(value, shape[name], name, where)
 
 
 def _check_value(value: Any, expected: Any, name: str, where: str) -> None:
-    if isinstance(expected, Mapping):
-        check_shape(value, expected, place(where, name))
-    elif isinstance(expected, list):
+    if type(expected) is str:
+        allowed = _TYPES.get(expected)
+        if allowed is not None:
+            if type(value) not in allowed:
+                raise malformed(f"{place(where, name)}: expected {expected}")
+        elif type(value) is not list or any(type(item) not in _ITEM_TYPES[expected] for item in value):
+            raise malformed(f"{place(where, name)}: expected {expected}")
+    elif type(expected) is list:
         if type(value) is not list:
             raise malformed(f"{place(where, name)}: expected a list")
         _check_items(value, expected[0], place(where, name))
-    elif expected in _ITEM_TYPES:
-        if type(value) is not list or any(type(item) not in _ITEM_TYPES[expected] for item in value):
-            raise malformed(f"{place(where, name)}: expected {expected}")
-    elif type(value) not in _TYPES[expected]:
-        raise malformed(f"{place(where, name)}: expected {expected}")
+    else:
+        check_shape(value, expected, place(where, name))
 
 
 def _check_items(items: list[Any], shape: Shape, where: str) -> None:
     """Lists are long: whatever is flat and as it should be is passed without a call for each item."""
-    allowed = {
-        name: frozenset((*_TYPES[kind], type(None)))
-        for name, kind in shape.items()
-        if isinstance(kind, str) and kind in _TYPES
-    }
+    known = _FLAT.get(id(shape))
+    if known is None:
+        known = _FLAT[id(shape)] = (shape, _flat_types(shape))
+    allowed = known[1]
     nothing: frozenset[type] = frozenset()
     for number, item in enumerate(items):
         if type(item) is dict:
@@ -76,3 +78,15 @@ def _check_items(items: list[Any], shape: Shape, where: str) -> None:
             else:
                 continue
         check_shape(item, shape, f"{where}[{number}]")
+
+
+_FLAT: dict[int, tuple[Shape, Mapping[str, frozenset[type]]]] = {}
+"""By identity, as shapes are constants; each is held, so that no other can take its place."""
+
+
+def _flat_types(shape: Shape) -> Mapping[str, frozenset[type]]:
+    return {
+        name: frozenset((*_TYPES[kind], type(None)))
+        for name, kind in shape.items()
+        if isinstance(kind, str) and kind in _TYPES
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.field_names import refuse_unknown_names
 from filters.sms.dialects.strict_form import parse_fields, read_form, write_form
 from filters.sms.dialects.strict_json import (
+    _parse_slowly,
     boolean_field,
     code_field,
     integer_field,
@@ -24,6 +26,32 @@ from filters.sms.dialects.strict_xml import Element, parse_xml, read_xml, write_
 from filters.sms.http import HttpRequest
 
 XML_TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufffe\uffff"), max_size=20)
+
+
+_NAMES = st.sampled_from(['"a"', '"no"', '"n\\u006f"', '"b:"', '"c\\":"', '""'])
+_COLONS = st.sampled_from([":", " :", ": ", "\n:\t"])
+_SCALARS = st.sampled_from(
+    ["1", "-0", "-0.0", "1.5", "1e999", "-5", "01", "18446744073709551616", "9" * 33, "NaN", "null", "true",
+     '"\\ud800"', '"x:y"', '"q\\":1"', '"\\ud83d\\ude42"', '"-0"', '"\x01"']
+)  # fmt: skip
+
+
+def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    pairs = st.lists(st.tuples(_NAMES, _COLONS, inner).map("".join), max_size=4)
+    return pairs.map(",".join).map("{{{}}}".format) | st.lists(inner, max_size=3).map(", ".join).map("[{}]".format)
+
+
+@given(st.recursive(_SCALARS, _objects, max_leaves=12))
+def test_the_fast_reading_is_never_another_than_the_strict_one(text: str) -> None:
+    """Names twice, blanks, signs and large numbers included: what the fast one cannot vouch for is read again."""
+    assert _told(parse_json, text) == _told(_parse_slowly, text)
+
+
+def _told(read: Callable[[bytes], object], text: str) -> str:
+    try:
+        return repr(read(text.encode()))
+    except RequestRefusedError as refusal:
+        return f"refused: {refusal.detail}"
 
 
 @pytest.mark.parametrize(
