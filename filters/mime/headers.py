@@ -11,7 +11,7 @@ from filters.mime.refusal import MalformedContent, RewriteDetail
 # A field: name, optional white space (obsolete, RFC 5322 4.5), colon, value with its continuation lines, CRLF.
 # Anchored at line starts, so that a line without a colon is tried once and not again from each of its octets; what
 # is repeated inside is possessive, so that there is nothing to go back to.
-_FIELD = re.compile(rb"^([!-9;-~]++)([ \t]*+:[^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*\r\n)", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]++)((?::|[ \t]++:)[^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+)", re.MULTILINE)
 
 # What mailbox files put before a message. It is no field, no reader shows it, and it cannot stay: under the fields that
 # go on top of it, it would end the header.
