@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 import uvloop
+from aiohttp import web
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
@@ -92,6 +93,8 @@ from gateway.registry.process import SyncProcess, default_sync_command
 from gateway.registry.proof import Proof
 from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
+from gateway.registry.registering import Registering, one_by_one
+from gateway.registry.registering_api import ConsentsMeans
 from gateway.registry.reporting import Reporter
 from gateway.registry.reporting_metrics import ReportingMetrics
 from gateway.registry.requery import RememberingKeys, RequeryingIndex
@@ -479,6 +482,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     providers = {
         settings.name: HttpUpstream(_provider_settings(settings), observer) for settings in configuration.sms_upstreams
     }
+    sms_observer = SmsObserver(metrics, logs.canonical, time.time)
     sms = SmsSide(
         configuration,
         SmsMeans(
@@ -491,7 +495,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             seal=_note_seal(kept),
             tag_headers=_tag_headers(configuration),
             upstreams=providers,
-            observer=SmsObserver(metrics, logs.canonical, time.time),
+            observer=sms_observer,
             metrics=metrics,
             node=f"{configuration.hostname}-{order.slot}",
             instance=instance,
@@ -515,7 +519,11 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         )
         smpp_listener = smpp.make_listener(each, SmscSender(smscs[each.upstream]), tls)
         doors.append(SmppDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
-    doors += _http_doors(order, sms, recorder, tokens, keys, observer)
+    sealing = _sealing(configuration, kept)
+    notes = ConsentNotes(store)
+    registering = Registering(store, notes, keys, *sealing, one_by_one(recorder.record))
+    consents = ConsentsMeans(clients, registering, notes, sms_observer.call_answered)
+    doors += _http_doors(order, sms, consents, recorder, tokens, keys, observer)
     doors += _intake_doors(order, recorder, tokens, keys, observer)
     doors += _push_doors(order, store, keys, observer, registry_metrics)
     return Worker(
@@ -630,9 +638,15 @@ def _log_link_event(upstream: str, event: LinkEvent) -> None:
 
 
 def _http_doors(
-    order: WorkerOrder, sms: SmsSide, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
+    order: WorkerOrder,
+    sms: SmsSide,
+    consents: ConsentsMeans,
+    recorder: Refusals,
+    tokens: TokenKeys,
+    keys: ConsentKeys,
+    observer: Observer,
 ) -> list[Door]:
-    """Opt-out pages, and the SMS dialects beside them."""
+    """Opt-out pages, and beside them the SMS dialects and what is handed over for the registry."""
     configuration = order.configuration
     brands = [settings.brand for settings in configuration.brands]
     doors: list[Door] = []
@@ -642,17 +656,26 @@ def _http_doors(
             logos = {brand.code: load_logo(Path(brand.logo_path)) for brand in brands if brand.logo_path}
             pages = OptOutPages(recorder, tokens, keys, brands, logos, observer)
         if sms.is_served_by(http):
+            app = sms.build_app(http, pages)
+        elif pages is not None:
+            app = pages.build_app()
+        elif http.consents_api:
+            app = web.Application()
+        else:
+            continue
+        if http.consents_api:
+            codes = [brand.code for brand in brands]
+            app.add_routes(consents.make_api(codes, http.forwarded_from, http.request_memory_bytes).routes())
+        if sms.is_served_by(http) or http.consents_api:
             listener = HttpListener(
-                sms.build_app(http, pages),
+                app,
                 observer,
                 max_connections=http.connections,
                 max_line_bytes=_SMS_LINE_BYTES,
                 drain_s=configuration.drain_timeout_s,
             )
-        elif pages is not None:
-            listener = HttpListener(pages.build_app(), observer, max_connections=http.connections)
         else:
-            continue
+            listener = HttpListener(app, observer, max_connections=http.connections)
         listening = order.take(endpoint_key("http", http.address))
         doors.append(HttpDoor(listener, listening, _server_tls(http.certificate)))
     return doors

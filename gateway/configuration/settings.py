@@ -254,6 +254,7 @@ class HttpListenerSettings:
     opt_out_pages: bool
     plain_upstream: str | None
     check_api: bool
+    consents_api: bool
     forwarded_from: tuple[Network, ...]
     connections: int
     request_memory_bytes: int

@@ -108,6 +108,7 @@ class _Settling:
                     listener.opt_out_pages,
                     listener.plain_upstream,
                     listener.check_api,
+                    listener.consents_api,
                     listener.forwarded_from,
                     listener.connections,
                     listener.request_memory.in_bytes,

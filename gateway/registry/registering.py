@@ -6,6 +6,7 @@ case E5). A refusal (RET) is a refusal like any other: in force at once, reporte
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,6 +27,19 @@ from gateway.registry.reporting_fates import TOO_OLD
 
 RecordRefusals = Callable[[Sequence[Refusal]], Awaitable[None]]
 """Makes refusals durable and effective. Raises ``OSError`` where that is not known of all of them."""
+
+
+_AT_ONCE = 32
+
+
+def one_by_one(record: Callable[[Refusal], Awaitable[None]]) -> RecordRefusals:
+    """By the way that every refusal takes, evidence included; some at a time, since each waits for the disk."""
+
+    async def record_all(refusals: Sequence[Refusal]) -> None:
+        for start in range(0, len(refusals), _AT_ONCE):
+            await asyncio.gather(*map(record, refusals[start : start + _AT_ONCE]))
+
+    return record_all
 
 
 class Taken(NamedTuple):

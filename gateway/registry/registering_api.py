@@ -7,7 +7,8 @@ Rows have the registry's own fields (``filters.registry.rows``). Each gets its o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,9 +19,11 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.dialects.strict_json import malformed, parse_json, refuse_other_content
 from filters.sms.http import HttpRequest
+from gateway.clients import ClientDirectory, Network
 from gateway.registry.pending import ConsentNotes, pending_as_json
 from gateway.registry.registering import Registering, Taken
 from gateway.sms.exchange import BodyMemory, make_response, read_body, read_head
+from gateway.sms.recognition import ClientRecogniser
 
 MAX_ROWS = 10_000
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -112,6 +115,28 @@ class ConsentsApi:
         if code not in client.brands or code not in self._brands:
             raise RequestRefusedError(Fault.NOT_ALLOWED, "brand: not one of this client's")
         return code
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentsMeans:
+    """What every listener with ``consents_api`` shares in one worker."""
+
+    clients: ClientDirectory
+    registering: Registering
+    notes: ConsentNotes
+    count: Callable[[str, str, int], None]
+
+    def make_api(self, brands: Collection[int], forwarded_from: Sequence[Network], memory_bytes: int) -> ConsentsApi:
+        """The API of one listener; ``memory_bytes`` bounds the bodies held at once."""
+        recogniser = ClientRecogniser(self.clients, forwarded_from)
+        return ConsentsApi(
+            find_client=recogniser.find_client,
+            brands=brands,
+            registering=self.registering,
+            notes=self.notes,
+            memory=BodyMemory(memory_bytes),
+            count=self.count,
+        )
 
 
 def _read_rows(request: HttpRequest) -> list[Any]:

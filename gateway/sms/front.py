@@ -8,11 +8,7 @@ refused where it could send what we cannot check.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache, partial
 
 import structlog
 from aiohttp import web
@@ -22,12 +18,11 @@ from filters.sms.dialect import Call, CallKind, Dialect, Fault, JobSearcher, Req
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.message import ReportEntry
-from gateway.clients import ClientDirectory, LoginFailure, LoginResult, Network
-from gateway.peer import normalise_peer
-from gateway.sms.callbacks import answer_of
+from gateway.clients import ClientDirectory, Network
 from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head, refuse_disguise
 from gateway.sms.pipeline import SmsPipeline
 from gateway.sms.recent_jobs import JobOwner
+from gateway.sms.recognition import ClientRecogniser
 from gateway.sms.reports import DroppedNumbers, KeptJob
 from gateway.sms.route import SmsRoute
 
@@ -65,7 +60,7 @@ class SmsFront:
         self._memory = memory
         self._private = private
         self._count = count
-        self._forwarded_from = tuple(forwarded_from)
+        self._recogniser = ClientRecogniser(clients, forwarded_from)
         self._fallback = fallback
         self.in_hand = 0
 
@@ -113,20 +108,8 @@ class SmsFront:
         return refused
 
     async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
-        """By network, else by a login of ours in HTTP Basic. Raises ``RequestRefusedError`` for a stranger."""
-        peer = self.peer_of(request, head)
-        client = self._clients.find_by_network(peer) if peer else None
-        if client is not None:
-            return client
-        login = _basic_login(head)
-        if login is None or not self._clients.has_logins:
-            raise RequestRefusedError(Fault.UNAUTHENTICATED, "this client is not known to the gateway")
-        result: LoginResult = await answer_of(partial(self._clients.check_login, *login, peer))
-        if isinstance(result, LoginFailure):
-            if result is LoginFailure.WRONG:
-                raise RequestRefusedError(Fault.UNAUTHENTICATED, "wrong user name or password")
-            raise RequestRefusedError(Fault.TOO_MANY_REQUESTS, "too many logins, try again later")
-        return result
+        """Raises ``RequestRefusedError`` for a stranger."""
+        return await self._recogniser.find_client(request, head)
 
     def _is_stranger_by_network(self, request: web.Request, head: HttpRequest) -> bool:
         peer = self.peer_of(request, head)
@@ -134,15 +117,7 @@ class SmsFront:
 
     def peer_of(self, request: web.Request, head: HttpRequest) -> str:
         """The client's address, normalised; "" where it is not known."""
-        try:
-            peer = _normalise(request.remote or "")
-            if self._forwarded_from and _is_in(peer, self._forwarded_from):
-                forwarded = [value for name, value in head.headers if name == "x-forwarded-for"]
-                # The last one was written by the proxy we believe; those before it by whoever wanted to.
-                return normalise_peer(forwarded[-1].rpartition(",")[2].strip()) if forwarded else ""
-            return peer
-        except ValueError:
-            return ""
+        return self._recogniser.peer_of(request, head)
 
     async def _answer_unknown(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
         if self._fallback is not None:
@@ -217,29 +192,9 @@ class SmsFront:
         return answer
 
 
-_normalise = lru_cache(maxsize=4096)(normalise_peer)
-"""Clients are few, and each asks often."""
-
-
 def _without_prefix(request: HttpRequest, prefix: str) -> HttpRequest:
     return request._replace(path=request.path[len(prefix) :]) if prefix else request
 
 
 def _fault_of(fault: UpstreamFault) -> Fault:
     return Fault.UNKNOWN_OUTCOME if fault.is_unknown else Fault.UNAVAILABLE
-
-
-def _is_in(peer: str, networks: Sequence[Network]) -> bool:
-    address = ipaddress.ip_address(peer)
-    return any(address.version == network.version and address in network for network in networks)
-
-
-def _basic_login(head: HttpRequest) -> tuple[bytes, bytes] | None:
-    scheme, _, encoded = (head.header("authorization") or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        username, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return None
-    return (username, password) if colon else None

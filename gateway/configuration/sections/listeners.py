@@ -116,6 +116,9 @@ class HttpListenerSection(Section):
     check_api: YesNo = setting(
         False, "Whether POST /v1/check is answered here: the decision without sending, for SMS, mail and calls."
     )
+    consents_api: YesNo = setting(
+        False, "Whether POST /v1/consents is answered here: consents and refusals handed over for the registry."
+    )
     forwarded_from: tuple[Annotated[Network, kinds.network()], ...] = setting(
         [],
         """Reverse proxies before this listener: from these networks the client's address is the last one in
