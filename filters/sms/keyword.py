@@ -112,7 +112,13 @@ class KeywordBook:
         if not number:
             return self._all.read(text, "")
         digits = _shorten_number(number)
-        return self._by_number.get(digits, _EMPTY).read(text, digits)
+        shelf = self._by_number.get(digits)
+        if shelf is not None:
+            return shelf.read(text, digits)
+        # A number of nobody's: the sender title answered to, or ours as the provider spells it. Who names the brand
+        # refuses it there as well; who names none says nothing about any of them.
+        reading = self._all.read(text, digits)
+        return reading if reading.is_named else _EMPTY.read(text, digits)
 
 
 class _Shelf:
