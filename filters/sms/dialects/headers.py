@@ -42,7 +42,8 @@ def account_of(request: HttpRequest) -> str:
     if not rest:
         return ""
     if scheme.lower() == "basic":
-        return _decode(rest).partition(":")[0]
+        # The secret may be in any charset, and must not hide whose it is from the rules for this account.
+        return _decode_octets(rest).partition(b":")[0].decode("utf-8", "replace")
     if scheme.lower() == "bearer" and rest.count(".") == 2:
         try:
             claims = json.loads(_decode(rest.split(".")[1]) or "null")
@@ -64,6 +65,13 @@ def segments_header(segments: Sequence[Segments]) -> tuple[tuple[str, str], ...]
 
 def _decode(text: str) -> str:
     try:
-        return base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "=" * (-len(text) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return _decode_octets(text).decode()
+    except UnicodeDecodeError:
         return ""
+
+
+def _decode_octets(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_") + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return b""

@@ -52,3 +52,9 @@ def test_segments_of_all_texts_are_told_together() -> None:
     """Nothing is told where nothing was decided about texts."""
     assert segments_header([Segments(1, 1), Segments(1, 2)]) == (("x-izin-segments", "before=2, after=3"),)
     assert segments_header([]) == ()
+
+
+def test_a_secret_in_any_charset_does_not_hide_the_account() -> None:
+    """A rule for the account must find it, whatever its password is made of."""
+    basic = base64.b64encode("8500000001:şifre".encode("iso-8859-9")).decode()
+    assert account_of(with_authorization(f"Basic {basic}")) == "8500000001"
