@@ -31,8 +31,8 @@ class Job:
     """One message on its way: what ``relay`` was given, and how often it was tried.
 
     Loop times: at ``expires_at`` it is deferred if no connection took it, after ``valid_until`` none may begin it.
-    ``is_follower``: its envelope left behind the final dot of the message before; its content must not leave after
-    ``valid_until`` either.
+    ``is_follower``: its envelope left behind the final dot of the message before, and no content yet, which must not
+    leave after ``valid_until`` either.
     """
 
     __slots__ = ("attempts", "done", "expires_at", "is_follower", "mail", "valid_until")
@@ -307,6 +307,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.cut(Fault.TIMED_OUT)
             self._owner.job_expired(job)
             return
+        job.is_follower = False
         content = job.mail.content
         if len(content) > PIECE_BYTES:
             self.deadline = self._now() + self._timeouts.data_block_s

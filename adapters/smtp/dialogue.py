@@ -250,7 +250,7 @@ class Dialogue:
         if mail is None:
             return None
         outcomes = [outcome_before_dot(fault)] * len(mail.recipients)
-        return Finished(outcomes, result_before_dot(fault), is_retryable=True)
+        return Finished(outcomes, TransactionResult.DEFERRED, is_retryable=True)
 
     # setting up
 

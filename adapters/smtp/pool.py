@@ -46,6 +46,9 @@ _FAULTS = {
     TransactionResult.GARBAGE: Fault.GARBAGE,
 }
 
+_NOT_HEARD = frozenset({TransactionResult.TIMED_OUT, TransactionResult.GARBAGE})
+"""How a message ends whose envelope followed a final dot and was not understood there."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 Done = Callable[[Sequence[RecipientOutcome]], None]
@@ -84,13 +87,14 @@ class UpstreamStatus(NamedTuple):
 class Host:
     """One address of the upstream and what is known of it."""
 
-    __slots__ = ("address", "extensions", "health", "last_fault", "since")
+    __slots__ = ("address", "extensions", "health", "last_fault", "since", "takes_followers")
 
     def __init__(self, address: tuple[str, int], health: HostHealth) -> None:
         self.address = address
         self.health = health
         self.extensions: Extensions | None = None
         self.last_fault: Fault | None = None
+        self.takes_followers = True
         self.since = time.time()
 
 
@@ -279,6 +283,7 @@ class SmtpUpstream:
         if (
             not self._waiting
             or not self._is_taking
+            or not connection.host.takes_followers
             or connection.transactions >= settings.max_transactions
             or now - connection.opened_at >= settings.max_age_s
         ):
@@ -303,6 +308,11 @@ class SmtpUpstream:
 
     def job_finished(self, connection: UpstreamConnection, job: Job, finished: Finished) -> None:
         """Answer, or try once more where nothing of the message can have been taken."""
+        host = connection.host
+        if job.is_follower and finished.result in _NOT_HEARD and host.takes_followers:
+            # A server that throws away what stands behind a final dot would do so each time.
+            host.takes_followers = False
+            log.warning("upstream.takes_no_followers", upstream=self.name, host=_render_address(*host.address))
         is_stale = connection.transactions > 1 or finished.result is TransactionResult.LOST
         if finished.is_retryable and is_stale and job.attempts < MAX_ATTEMPTS and not self._is_closing:
             self._count(TransactionResult.RETRIED)

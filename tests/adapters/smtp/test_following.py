@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.smtp import TransactionResult
+from adapters.smtp import Timeouts, TransactionResult
 from adapters.smtp.connection import Job, UpstreamConnection
 from adapters.smtp.dialogue import Broken, ContentWanted, Dialogue, Finished, Phase
 from adapters.smtp.outcomes import Fault
@@ -458,3 +458,46 @@ async def test_the_dot_has_left_when_no_more_than_the_follower_is_in_the_buffer(
     else:
         connection.eof_received()
     assert owner.ended[:2] == [Outcome.RELAYED, expected]
+
+
+async def forgetful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that announces PIPELINING, and throws away what has come behind a final dot."""
+    writer.write(b"220 hi\r\n")
+    unread = b""
+    is_content = False
+    while data := await reader.read(65536):
+        unread += data
+        if is_content and b"\r\n.\r\n" in unread:
+            is_content, unread = False, b""
+            writer.write(b"250 taken\r\n")
+        while not is_content and b"\r\n" in unread:
+            line, _, unread = unread.partition(b"\r\n")
+            is_content = line == b"DATA"
+            writer.write(
+                b"250-hi\r\n250 PIPELINING\r\n"
+                if line[:4] == b"EHLO"
+                else b"354 go\r\n"
+                if is_content
+                else b"250 ok\r\n"
+            )
+    writer.close()
+
+
+def test_a_server_that_forgets_followers_gets_no_more_of_them(
+    run: Any, make_mail: Any, relay: Any, count_followers: list[int]
+) -> None:
+    """One message is deferred, as its envelope was never answered; all others go one by one from then on."""
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(forgetful, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        timeouts = Timeouts(command_s=0.3, quit_s=0.3)
+        async with upstream_to(port, max_connections=1, timeouts=timeouts) as upstream:
+            answers = [relay(upstream, make_mail(f"r{number}")) for number in range(8)]
+            results = [outcomes_of(result)[0] for result in await asyncio.gather(*answers)]
+        server.close()
+        await server.wait_closed()
+        assert sorted(results) == [Outcome.DEFERRED] + [Outcome.RELAYED] * 7
+        assert count_followers == [1]
+
+    run(scenario())
