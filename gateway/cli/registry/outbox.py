@@ -320,13 +320,16 @@ def load(
 
 
 async def _record(opened: Opened, reports: RefusalReports, refusals: Sequence[Refusal]) -> None:
-    """As ``izinkapi consents set`` does: in force with the report that tells of it, in one step."""
+    """As ``izinkapi consents set`` does: in force with the reports that tell of them, in one step."""
+    changes: list[Change] = []
+    outbox: list[OutboxItem] = []
     for refusal in refusals:
         assert refusal.recipient_type is not None
         consent = Consent(Status.REJECTED, refusal.received_at, refusal.source, own=True)
-        change = Change(refusal.key, refusal.channel, refusal.recipient_type, consent)
-        report = reports.make(refusal, refusal.recipient_type)
-        await opened.store.apply(refusal.brand, [change], outbox=[report])
+        changes.append(Change(refusal.key, refusal.channel, refusal.recipient_type, consent))
+        outbox.append(reports.make(refusal, refusal.recipient_type))
+    if changes:
+        await opened.store.apply(refusals[0].brand, changes, outbox=outbox)
 
 
 def _batches(path: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from filters.exchange import OutboxItem
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pending import PendingState
 from gateway.registry.reporting_fates import Fate
@@ -283,3 +286,59 @@ async def test_the_state_says_how_long_there_is_left(world: ReportingWorld) -> N
     await world.work()
     assert world.reporter.describe()["overdue"] == 1
     assert world.observer.seen[2] == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_weather_and_any_kill_ends_in_each_refusal_stored_once(world: ReportingWorld, seed: int) -> None:
+    """Faults at random, processes that begin anew at random, tokens revoked: nobody lost, nobody twice."""
+    chance = random.Random(seed)
+    everybody = people(120)
+    for person in everybody:
+        world.consented(person)
+    kinds = ["slow", "half", "cut", "cut-after", "expired", "maintenance", "garbage"]
+    faults = [{"kind": kind, "rate": 0.04, "path": "/consents", "seconds": 0.01} for kind in kinds]
+    faults += [{"kind": "code", "code": code, "rate": 0.04, "path": "/consents"} for code in ("H124", "H015", "H123")]
+    await world.registry.sim("PUT", "faults", {"seed": seed, "faults": faults})
+    left = list(everybody)
+    for _ in range(60):
+        for _ in range(chance.choice((0, 1, 1, 30))):
+            if left:
+                await world.refuse(left.pop(), kind=None if chance.random() < 0.2 else RecipientType.INDIVIDUAL)
+        for _ in range(chance.randrange(1, 6)):
+            await world.reporter.step()
+        if chance.random() < 0.2:
+            world.make_reporter()
+        if chance.random() < 0.1:
+            await world.registry.sim("POST", "tokens/revoke", {"refresh": True})
+        await world.registry.advance(chance.choice((1, 30, 310)))
+    for person in left:
+        await world.refuse(person)
+    await world.registry.sim("DELETE", "faults")
+    await world.work_for(8 * HOUR_S, 200)
+    assert await world.waiting() == []
+    assert await world.parked() == {}
+    assert all(world.stored(person) == ("RET", "HS_WEB") for person in everybody)
+    assert len(world.stored_times()) == len(everybody)
+
+
+async def test_a_brand_that_is_held_up_does_not_hold_up_another(world: ReportingWorld) -> None:
+    """Each brand has an account of its own, which may be wrong."""
+    world.consented(AYSE)
+    other = OutboxItem(b"z" * 16, 600999, int(world.now()), b"not ours to open")
+    await world.store.apply(600999, [], outbox=[other])
+    await world.refuse(AYSE)
+    await world.work()
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+    assert await world.waiting() == [other]
+
+
+async def test_a_report_sealed_with_a_key_that_is_not_here_waits(world: ReportingWorld) -> None:
+    """It is neither lost nor in the way of the others."""
+    world.consented(AYSE)
+    await world.store.apply(
+        world.brand, [], outbox=[OutboxItem(b"z" * 16, world.brand, int(world.now()) + HOUR_S, b"\x09" * 60)]
+    )
+    await world.refuse(AYSE)
+    await world.work()
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+    assert len(await world.waiting()) == 1
