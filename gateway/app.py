@@ -102,6 +102,7 @@ from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
 from gateway.sms.assembly import SmsMeans, SmsSide
+from gateway.sms.delivery import DeliveryTarget
 from gateway.sms.observer import SmsObserver
 from gateway.smtp.listener import MailListener
 from gateway.smtp.memory_budget import MemoryBudget
@@ -384,6 +385,7 @@ async def _run_worker(order: WorkerOrder, logs: Logs) -> None:
         [
             *(settings.name for settings in configuration.smtp_upstreams),
             *(settings.name for settings in configuration.sms_upstreams),
+            *(f"{settings.name}-delivery" for settings in configuration.sms_upstreams if settings.delivery_url),
         ],
     )
     metrics.flush_regularly(loop)
@@ -482,6 +484,16 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     providers = {
         settings.name: HttpUpstream(_provider_settings(settings), observer) for settings in configuration.sms_upstreams
     }
+    senders = {
+        settings.name: HttpUpstream(_delivery_settings(settings, settings.delivery_url), observer)
+        for settings in configuration.sms_upstreams
+        if settings.delivery_url is not None
+    }
+    pushes = {
+        settings.name: Webhook(settings.name, settings.delivery_url, observer)
+        for settings in configuration.sms_upstreams
+        if settings.delivery_url is not None
+    }
     sms_observer = SmsObserver(metrics, logs.canonical, time.time)
     sms = SmsSide(
         configuration,
@@ -499,6 +511,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             metrics=metrics,
             node=f"{configuration.hostname}-{order.slot}",
             instance=instance,
+            deliveries=_delivery_targets(senders, pushes),
         ),
     )
     smpp = SmppSide(configuration, sms, clients)
@@ -544,6 +557,8 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             *(webhook.close for webhook in webhooks.values()),
             *stop_asking,
             sms.close,
+            *(push.close for push in pushes.values()),
+            *(sender.close for sender in senders.values()),
             _closing(clients.close),
             _closing(signing_threads.shutdown),
         ],
@@ -880,6 +895,29 @@ def _provider_settings(settings: SmsUpstreamSettings) -> HttpUpstreamSettings:
         breaker_s=settings.breaker_time_s,
         tls=_client_tls(settings.ca_file, verify=settings.verify) if is_tls else None,
     )
+
+
+def _delivery_settings(settings: SmsUpstreamSettings, url: str) -> HttpUpstreamSettings:
+    """The sender's own address, which takes what the provider posts."""
+    is_tls = url.startswith("https:")
+    return HttpUpstreamSettings(
+        name=f"{settings.name}-delivery",
+        base_url=url,
+        timeout_s=settings.timeout_s,
+        connect_s=settings.connect_timeout_s,
+        waiting_s=settings.queue_timeout_s,
+        idle_s=settings.idle_timeout_s,
+        tls=_client_tls(None, verify=True) if is_tls else None,
+    )
+
+
+def _delivery_targets(senders: Mapping[str, HttpUpstream], pushes: Mapping[str, Webhook]) -> dict[str, DeliveryTarget]:
+    """By upstream, where the sender takes delivery reports."""
+
+    def post_by(webhook: Webhook) -> Callable[[bytes, Mapping[str, str]], None]:
+        return lambda body, fields: webhook.send(Posting(body, fields))
+
+    return {name: DeliveryTarget(sender, post_by(pushes[name])) for name, sender in senders.items()}
 
 
 class UpstreamInUse:

@@ -200,6 +200,15 @@ class InboundMessage(NamedTuple):
     received_at: float | None = None
 
 
+@runtime_checkable
+class DeliveryCodec(Protocol):
+    """A dialect of which is known what the provider posts to the sender about messages. Optional."""
+
+    def render_push(self, job_id: str, entries: Sequence[ReportEntry]) -> bytes:
+        """JSON that says of the dropped numbers of a job what the provider would."""
+
+
+@runtime_checkable
 class InboundCodec(Protocol):
     """A dialect whose webhook for incoming messages (MO) we can read. Optional."""
 

@@ -6,7 +6,7 @@ import base64
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
@@ -17,7 +17,7 @@ from filters.brand import Brand
 from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent_key import ConsentKeys
-from filters.sms.dialect import Composer, Dialect, InboundCodec, InboundMessage
+from filters.sms.dialect import Composer, DeliveryCodec, Dialect, InboundCodec, InboundMessage
 from filters.sms.dialects.plain import SEND, PlainDialect
 from filters.sms.dialects.plain_openapi import OPENAPI
 from filters.sms.dialects.registry import make_dialect
@@ -35,6 +35,7 @@ from gateway.metrics import WorkerMetrics
 from gateway.opt_out.pages import OptOutPages
 from gateway.ports import ConsentIndex, EvidenceLog, RefusalRecorder
 from gateway.sms.check import Checks
+from gateway.sms.delivery import DeliveryReports, DeliveryRoute, DeliveryTarget, DroppedPush
 from gateway.sms.exchange import BodyMemory
 from gateway.sms.front import SmsFront
 from gateway.sms.inbound import Confirm, Inbound, InboundRoute
@@ -66,6 +67,8 @@ class SmsMeans:
     metrics: WorkerMetrics
     node: str
     instance: str
+    deliveries: Mapping[str, DeliveryTarget] = field(default_factory=dict)
+    """By upstream, where the sender takes delivery reports that the provider posts."""
 
 
 class SmsSide:
@@ -95,6 +98,11 @@ class SmsSide:
             observe=means.observer.request_answered,
             note_retry=means.observer.retry_noted,
         )
+        self._pushes = {
+            name: DroppedPush(codec, target.post)
+            for name, target in means.deliveries.items()
+            if isinstance(codec := make_dialect(str(self._upstreams[name].dialect)), DeliveryCodec)
+        }
         self._memories: list[BodyMemory] = []
         self._inbounds: list[Inbound] = []
         self._fronts: list[SmsFront] = []
@@ -111,6 +119,8 @@ class SmsSide:
     async def close(self) -> None:
         for inbound in self._inbounds:
             await inbound.close()
+        for push in self._pushes.values():
+            push.close()
         await self.dropped.close()
         self._threads.shutdown(wait=False)
 
@@ -165,6 +175,18 @@ class SmsSide:
             )
             self._inbounds.append(inbound)
             app.add_routes(inbound.routes())
+            deliveries = DeliveryReports(
+                [
+                    self._delivery_route(settings, inbound)
+                    for settings in inbound_routes
+                    if settings.name in means.deliveries
+                ],
+                memory=memory,
+                private=self.tags.names,
+                find_peer=front.peer_of,
+                count=means.observer.call_answered,
+            )
+            app.add_routes(deliveries.routes())
         app.add_routes([front.catch_all()])
         return app
 
@@ -226,6 +248,7 @@ class SmsSide:
             self._rules(settings.name),
             settings.request_bytes,
             settings.max_lead_s,
+            push_dropped=self._pushes[settings.name].push if settings.name in self._pushes else None,
         )
 
     def _plain_route(self, listener: str, settings: SmsUpstreamSettings) -> SmsRoute:
@@ -276,6 +299,17 @@ class SmsSide:
             self._confirm(settings),
         )
 
+    def _delivery_route(self, settings: SmsUpstreamSettings, inbound: Inbound) -> DeliveryRoute:
+        route = self._inbound_route(settings)
+        return DeliveryRoute(
+            settings.name,
+            make_dialect(str(settings.dialect)),
+            route.secret,
+            route.networks,
+            self._means.deliveries[settings.name],
+            partial(inbound.take, route),
+        )
+
     def _confirm(self, settings: SmsUpstreamSettings) -> Confirm | None:
         if settings.confirm_text is None:
             return None
@@ -308,7 +342,7 @@ def _composer(dialect: Dialect) -> Composer:
 
 def _inbound_codec(dialect: Dialect) -> InboundCodec:
     """The dialect's own webhook if we can read it, else our own form, for an operator who forwards it."""
-    return cast("InboundCodec", dialect) if hasattr(dialect, "read_inbound") else PlainDialect()
+    return dialect if isinstance(dialect, InboundCodec) else PlainDialect()
 
 
 def _account(settings: SmsUpstreamSettings) -> dict[str, str]:

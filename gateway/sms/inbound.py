@@ -8,11 +8,9 @@ provider is told that it was taken; told otherwise, it comes again.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from hmac import compare_digest
 
 import structlog
 from aiohttp import web
@@ -27,6 +25,7 @@ from filters.vocabulary import Channel
 from gateway.clients import Network
 from gateway.ports import RefusalRecorder
 from gateway.sms.exchange import BodyMemory, make_response, read_body, read_head
+from gateway.sms.provider_paths import find_by_secret, is_within
 from gateway.sms.seen import SeenMessages
 
 log = structlog.stdlib.get_logger(__name__)
@@ -95,12 +94,12 @@ class Inbound:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """What the provider expects to hear. A stranger hears that there is nothing."""
-        route = self._find_route(request.match_info["secret"])
+        route = find_by_secret(self._routes, request.match_info["secret"])
         if route is None:
             return self._reject(404)
         try:
             head = read_head(request)
-            if not self._is_from(route, self._find_peer(request, head)):
+            if not is_within(self._find_peer(request, head), route.networks):
                 return self._reject(404)
             body = await read_body(request, MAX_BODY_BYTES, self._memory)
             self._memory.give_back(len(body))
@@ -117,21 +116,6 @@ class Inbound:
         if not is_taken and response.status < 400:
             response.set_status(503)  # whatever the codec thinks of it: only success may read as success
         return response
-
-    def _find_route(self, secret: str) -> InboundRoute | None:
-        found = None
-        for route in self._routes:  # all of them, whichever it is: time must not tell how much of a guess was right
-            if compare_digest(route.secret.encode(), secret.encode("utf-8", "replace")):
-                found = route
-        return found
-
-    def _is_from(self, route: InboundRoute, peer: str) -> bool:
-        if not route.networks:
-            return True
-        if not peer:
-            return False
-        address = ipaddress.ip_address(peer)
-        return any(network.version == address.version and address in network for network in route.networks)
 
     def _reject(self, status: int) -> web.Response:
         self._count("rejected")

@@ -4,8 +4,8 @@ sender's own id for the job.
 The store keeps notes and cannot add to one, and several workers write at once. So each worker writes lists of its own,
 a new one each hour for each *shelf* (an hour of one account, or one id of the sender's), and on the shelf lies a list
 of those lists. Two workers that put their names on a shelf in the same instant may lose one; each looks again a second
-later. Lists are written at most once a second: what a worker has not written yet when it is killed is missing in such
-reports, and nowhere else.
+later. A list is written at once, but the longer it is the less often, down to once a second: until then other workers
+do not see what is new, and what a worker has not written yet when it is killed is missing in such reports only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ MAX_SPAN_HOURS = 24 * 11
 """No note is kept longer."""
 
 _HOUR_S = 3600
-_WRITE_AFTER_S = 1.0
+_SHORTEST_PAUSE_S = 0.05
+_LOOK_AGAIN_S = 1.0
 
 
 class JobOwner(NamedTuple):
@@ -127,8 +128,10 @@ class RecentJobs:
 
     async def _write_soon(self) -> None:
         while self._changed or self._unsure:
-            await asyncio.sleep(_WRITE_AFTER_S)
+            longest = max((len(self._jobs[place]) for place in self._changed), default=0)
             await self.write()
+            pause_s = longest / MAX_JOBS_LISTED if self._changed or not self._unsure else _LOOK_AGAIN_S
+            await asyncio.sleep(max(pause_s, _SHORTEST_PAUSE_S))
 
     async def _write(self, place: _List, *, is_new: bool) -> bool:
         """The list, and its name on the shelf; false if the store did not take it."""

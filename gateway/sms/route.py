@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from filters.brand import Brand
 from filters.client import Client
 from filters.policy import Policy
 from filters.sms.dialect import Composer, Dialect
-from filters.sms.message import Submission
+from filters.sms.message import ReportEntry, Submission
 from filters.sms.suffix import SuffixWriter
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.sms.ports import SmsUpstream
@@ -75,7 +75,8 @@ class SmsRoute:
 
     ``prefix`` stands before the dialect's own paths on our side ("" or "/marketing"); ``max_body_bytes``
     bounds one request. ``outlet`` is set where the upstream speaks another dialect than our client.
-    ``max_lead_s`` bounds how far ahead a send may be scheduled.
+    ``max_lead_s`` bounds how far ahead a send may be scheduled. ``push_dropped`` tells the sender of a job's dropped
+    numbers where it awaits the provider's posts.
     """
 
     listener: str
@@ -86,6 +87,7 @@ class SmsRoute:
     max_body_bytes: int = 16 * 1024 * 1024
     max_lead_s: float = 7 * 86400.0
     outlet: Outlet | None = None
+    push_dropped: Callable[[str, Sequence[ReportEntry]], None] | None = None
 
     def client_of(self, client: Client, submission: Submission, headers: tuple[tuple[str, str], ...]) -> Client:
         """``client`` as the first rule that fits has it."""

@@ -88,7 +88,7 @@ _MINTED_ID_DIGITS = 18
 
 
 class VerimorDialect:
-    """See the module's description. A ``Dialect``, a ``Composer``, an ``InboundCodec`` and a ``JobSearcher``."""
+    """See the module's description. All of ``filters.sms.dialect``: it composes, searches, pushes and hears."""
 
     name = "verimor"
     refusal_model = RefusalModel.IN_REPORT
@@ -257,6 +257,9 @@ class VerimorDialect:
             # Nothing of a campaign of ours was sent or will be: what was asked for is so.
             return passed_on(response) if response is not None else refusal(200, "OK")
         return verimor_status.overlay(request, response, dropped)
+
+    def render_push(self, job_id: str, entries: Sequence[ReportEntry]) -> bytes:
+        return verimor_status.render_push(job_id, entries)
 
     def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
         return verimor_inbound.read(request)

@@ -78,6 +78,20 @@ def confirmations_have_a_way_out(document: Document) -> Iterator[Finding]:
             )
 
 
+def delivery_reports_have_a_way_in(document: Document) -> Iterator[Finding]:
+    """What goes on to the sender comes in at a path that ends in a secret."""
+    for n, upstream in enumerate(document.upstreams.sms):
+        path: Path = ("upstreams", "sms", n)
+        if upstream.delivery_url is not None and not (upstream.inbound_secret or upstream.inbound_secret_file):
+            yield Finding(
+                (*path, "delivery_url"),
+                "inbound_secret or inbound_secret_file with it",
+                "neither",
+                hint="the provider posts to a path that ends in that secret",
+                concerns=beside(path, "inbound_secret", "inbound_secret_file"),
+            )
+
+
 def sms_rules_say_something(document: Document) -> Iterator[Finding]:
     """A rule has a condition and a consequence, and names what is there."""
     clients = [client.name for client in document.clients]
