@@ -15,6 +15,8 @@ from filters.mime.visibility import is_hidden
 
 _RAW_NAMES = frozenset(RAW.split(b"|"))
 _CLOSED_RAW = {name: re.compile(rb"</(?i:" + name + rb")(?=[\t\n\f\r />])") for name in _RAW_NAMES - {b"plaintext"}}
+# Tags that come up one by one and are none that hide.
+_KNOWN_NAMES = _RAW_NAMES | {b"body", b"html"}
 _MAX_TOKENS = 10_000
 # In a template, what could hold an end tag of it that is none.
 _DOUBTFUL_TEMPLATE = re.compile(rb"<!|[\"']|<(?i:" + RAW + rb")(?=[\t\n\f\r />])")
@@ -27,7 +29,8 @@ class Markup(NamedTuple):
     the first ``<body ...>``. ``is_tail_open``: the document ends inside a comment, tag, raw text or condition.
     ``is_ambiguous``: readers disagree about where a comment or script ends, or about what hides the whole body.
     ``unseen``: spans of comments, declarations, raw text and conditions, in order and apart; one that never ends
-    reaches beyond the last octet.
+    reaches beyond the last octet. ``is_plain``: no tag outside of them has one of ``UNSEEN_NAMES``; False where that
+    was not looked at.
     """
 
     body_close: int
@@ -36,12 +39,14 @@ class Markup(NamedTuple):
     is_tail_open: bool
     is_ambiguous: bool
     unseen: list[tuple[int, int]]
+    is_plain: bool
 
 
 def scan_markup(html: bytes) -> Markup:
     """Tokenise ``html`` once from front to back: linear in its length."""
     body_close = html_close = body_open = -1
     is_tail_open = is_ambiguous = is_foreign = has_html = False
+    is_plain = True
     unseen: list[tuple[int, int]] = []
     conditions = 0
     condition_at = 0
@@ -63,6 +68,7 @@ def scan_markup(html: bytes) -> Markup:
         passed = ordinary(html, position)
         assert passed is not None  # it matches the empty string
         if passed.end() > position:
+            is_plain = False
             position = passed.end()
             if position < length:
                 continue
@@ -105,6 +111,7 @@ def scan_markup(html: bytes) -> Markup:
             break
         position = tag.end()
         name = tag[2].lower()
+        is_plain &= name in _KNOWN_NAMES
         if name == b"body":
             if not tag[1]:
                 if body_open < 0:
@@ -140,7 +147,7 @@ def scan_markup(html: bytes) -> Markup:
     if conditions and not is_tail_open:
         is_tail_open = True
         unseen.append((condition_at, length + 1))
-    return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen))
+    return Markup(body_close, html_close, body_open, is_tail_open, is_ambiguous, _merge(unseen), is_plain)
 
 
 def _may_hide(tag: bytes) -> bool:
@@ -208,9 +215,14 @@ def find_place(html: bytes, markup: Markup) -> int | None:
         place = markup.html_close
     else:
         place = -1 if markup.is_tail_open else len(html)
-    if place >= 0 and not is_hidden(html, place, markup.unseen):
+    has_unseen_names = not markup.is_plain
+    if place >= 0 and not is_hidden(html, place, markup.unseen, has_unseen_names=has_unseen_names):
         return place
     place = markup.body_open
-    if place >= 0 and not is_within(place, markup.unseen) and not is_hidden(html, place, markup.unseen):
+    if (
+        place >= 0
+        and not is_within(place, markup.unseen)
+        and not is_hidden(html, place, markup.unseen, has_unseen_names=has_unseen_names)
+    ):
         return place
     return None

@@ -64,11 +64,38 @@ ORDINARY = re.compile(
 """Text and ordinary tags, as many as come. Without a possessive outer repeat: early 3.11 releases get those wrong when
 they hold alternatives. The bound keeps the expression's stack small; the caller goes on where it stopped."""
 
+UNSEEN_NAMES = frozenset(
+    b"select option optgroup details dialog video audio object canvas noscript datalist map svg math applet progress"
+    b" meter rp".split()
+)
+"""Elements shown only when opened, or only by readers that cannot show the element itself."""
+
+
+def _match_letter(names: list[bytes], at: int) -> bytes:
+    letters = bytes(sorted({name[at] for name in names if len(name) > at}))
+    return b"[" + letters + letters.upper() + b"]"
+
+
+# Three letters again; what has but two stands by itself.
+_MATTERING_NAMES = [b"body", b"html", b"frameset", *RAW.split(b"|"), *sorted(UNSEEN_NAMES)]
+_LONG_NAMES = [name for name in _MATTERING_NAMES if len(name) > 2]
+_TELLING = b"|".join(
+    [
+        b"(?="
+        + b"".join(_match_letter(_LONG_NAMES, at) for at in range(3))
+        + b")(?i:(?:"
+        + b"|".join(_LONG_NAMES)
+        + b")"
+        rb"(?![a-z])|svg|math)",
+        *[b"(?i:" + name + b"(?![a-z]))" for name in _MATTERING_NAMES if len(name) < 3],
+    ]
+)
+
 # In a search there is room for more: eight attributes, and a slash at the end.
 _PLAIN_ATTRIBUTES = (rb"""(?:>| [a-zA-Z:_-]++="[^"]*+\"""") * 8 + rb"(?:>| ?/>)" + rb"| ?/>)" * 8
 _NOT_PLAIN = re.compile(
     rb"<(?!/(?:t[drh]>|(?![bBhH][oOtT])[a-zA-Z][a-zA-Z0-9]*+>)|(?!"
-    + _MATTERING
+    + _TELLING
     + rb")[a-zA-Z][a-zA-Z0-9:]*+"
     + _PLAIN_ATTRIBUTES
     + rb"|[^a-zA-Z/!?])"
@@ -77,7 +104,7 @@ _NOT_PLAIN = re.compile(
 
 def pass_plain(html: bytes, position: int) -> tuple[int, bool]:
     """From ``position``, which is in no tag, to the next ``<`` that is no plain tag, or the end; and whether that place
-    is in no tag either.
+    is in no tag either. None of ``UNSEEN_NAMES`` is plain.
 
     A search looks at every ``<``, at those inside of quoted values too. Where all of them up to a place are plain, so
     are the real ones, and only one of the last tag's values could reach beyond that place. The quote that opens such a

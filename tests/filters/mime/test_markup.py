@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.mime.markup import find_place, scan_markup
+from filters.mime.tags import TAG, UNSEEN_NAMES, pass_plain
 from filters.mime.visibility import find_visible, is_hidden
 
 MARK = "|"
@@ -168,8 +169,10 @@ def test_the_place_is_never_inside_what_is_not_shown(html: str) -> None:
         b'<p style="font:' + b"1 " * 200_000 + b'">x</p>',
         b'<p style="margin:' + b"-999" * 100_000 + b'">x</p>',
         b'<a b="c" d="e' * 100_000,
+        b'<a b="?c="><p d=e>' * 50_000,
+        b'<a b="?c=">' * 50_000 + b"<p d=e>" * 50_000,
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_what_is_made_to_take_long_does_not(html: bytes) -> None:
     """Linear in the length, and bounded where a sender would have to mean it."""
@@ -178,3 +181,52 @@ def test_what_is_made_to_take_long_does_not(html: bytes) -> None:
     find_place(html, markup)
     find_visible(html, [(3, 4)], markup.unseen)
     assert time.process_time() - started < 5
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "<a ",
+            "<p>",
+            "</a>",
+            "</a b",
+            "<br/>",
+            'b="',
+            "b='",
+            "b=c",
+            "=",
+            '"',
+            "'",
+            ">",
+            "<",
+            " ",
+            "x",
+            "<!--",
+            "</body>",
+        ]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(PIECES)
+def test_no_tag_is_passed_over_that_reaches_beyond_the_place(html: str) -> None:
+    """Tag by tag, a reader comes to the very place, unless it is said to be unsure."""
+    octets = html.encode()
+    place, is_sure = pass_plain(octets, 0)
+    position = 0
+    while is_sure and 0 <= (start := octets.find(b"<", position)) < place:
+        tag = TAG.match(octets, start)
+        position = tag.end() if tag else start + 1
+        assert position <= place
+        assert tag or not octets[start + 1 : start + 2].isalpha()
+
+
+@pytest.mark.parametrize("name", sorted(UNSEEN_NAMES | {b"body", b"html", b"frameset", b"style", b"script", b"title"}))
+def test_no_tag_that_matters_is_plain(name: bytes) -> None:
+    """In whatever case; and a text is not called plain that has one that hides."""
+    for spelling in (name, name.upper(), name.title()):
+        for end in (b">", b' a="b">', b"\r\n>"):
+            html = b"<p>x<" + spelling + end + b"y"
+            assert pass_plain(html, 0) == (4, True)
+            assert scan_markup(html).is_plain == (name not in UNSEEN_NAMES and name != b"frameset")
