@@ -47,6 +47,10 @@ class BatchJudge:
     def judge(self, value: bytes | None, is_abroad: bool) -> Judged:
         """The decision on a recipient of whom the index holds ``value``. What cannot be read is not "no record"."""
         if value:
+            if len(value) == ENTRY_BYTES:  # one entry, as most have
+                found = self._known.get((value[:2], is_abroad))
+                if found is not None and value[2:6] <= self._latest:
+                    return found
             kind = value[0::ENTRY_BYTES] + value[1::ENTRY_BYTES]
             found = self._known.get((kind, is_abroad))
             if found is not None and not self._is_dated_ahead(value):
@@ -105,10 +109,20 @@ def print_entries(
     entries: list[bytes] = []
     append = entries.append
     number_of = int.from_bytes
-    for key, value, number, sha in zip(keys, values or (None,) * len(keys), settled, sent_sha256, strict=True):
-        if value and len(value) % ENTRY_BYTES:
-            value = None  # cut off: the reason says so, and there is nothing to tell
-        kind = value[0::ENTRY_BYTES] + value[1::ENTRY_BYTES] if value else None
+    digits = b"".join(keys).hex().encode()
+    digits_each = len(digits) // len(keys) if keys else 0
+    begin = 0
+    for value, number, sha in zip(values or (None,) * len(keys), settled, sent_sha256, strict=True):
+        key = digits[begin : begin + digits_each]
+        begin += digits_each
+        if not value:
+            kind = None
+        elif len(value) == ENTRY_BYTES:
+            kind = value[:2]
+        elif len(value) % ENTRY_BYTES:
+            value = kind = None  # cut off: the reason says so, and there is nothing to tell
+        else:
+            kind = value[0::ENTRY_BYTES] + value[1::ENTRY_BYTES]
         form = forms.get((kind, number))
         if form is None:
             form = forms[kind, number] = _find_form(
@@ -116,13 +130,13 @@ def print_entries(
             )
         text, places = form
         if not places or value is None:
-            append(text % (key.hex().encode(), sha))
+            append(text % (key, sha))
         elif len(places) == 1:
             at = places[0]
-            append(text % (key.hex().encode(), number_of(value[at : at + 4], "big"), sha))
+            append(text % (key, number_of(value[at : at + 4], "big"), sha))
         else:
             dates = [number_of(value[at : at + 4], "big") for at in places]
-            append(text % (key.hex().encode(), *dates, sha))
+            append(text % (key, *dates, sha))
     return orjson.Fragment(b"[" + b",".join(entries) + b"]")
 
 

@@ -8,7 +8,6 @@ dialect's own temporary fault, and nothing is sent that was not looked up within
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -571,9 +570,9 @@ def _read_back(sms: SmsInHand, dialect: Dialect, outgoing: HttpRequest, most: in
         raise _WrittenWrongError("what was written has other texts")
 
 
-_DIGITS = re.compile(rb"[0-9]{10,}").findall
 _LAST_DIGITS = 10
 """By these two numbers are told apart here: a Turkish number's own, whatever stands before it."""
+_BLANKS_BUT_DIGITS = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
 
 
 def _holds_the_permitted_alone(sms: SmsInHand, outgoing: HttpRequest) -> bool:
@@ -582,14 +581,22 @@ def _holds_the_permitted_alone(sms: SmsInHand, outgoing: HttpRequest) -> bool:
     Knows nothing of the dialect: it looks at digits. A fifth of the time of reading a large request back.
     """
     raw = f"{outgoing.path} {outgoing.query} ".encode() + outgoing.body
-    found = {digits[-_LAST_DIGITS:] for digits in _DIGITS(raw.translate(None, b" ().-"))}
+    runs = raw.translate(_BLANKS_BUT_DIGITS, b" ().-").split()
+    found = {digits[-_LAST_DIGITS:] for digits in runs if len(digits) >= _LAST_DIGITS}
+    recipients = sms.asked.recipients
+    # Whoever is kept has a number.
+    permitted = {recipients[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index]
+    if not permitted <= found:
+        return False
+    if len(sms.kept) == len(recipients):
+        return True
     kept = set(sms.kept)
-    permitted: set[bytes] = set()
-    others: set[bytes] = set()
-    for position, (number, _, _, _) in enumerate(sms.asked.recipients):
-        if number is not None:
-            (permitted if position in kept else others).add(number[1][-_LAST_DIGITS:])
-    return permitted <= found and not (found & others)
+    others = {
+        number[1][-_LAST_DIGITS:]
+        for position, (number, _, _, _) in enumerate(recipients)
+        if number is not None and position not in kept
+    }
+    return not (found & others)
 
 
 _INVALID = SmsFate(Outcome.DROPPED, Reason.ADDRESS_INVALID)
@@ -608,7 +615,7 @@ def _settle_all(sms: SmsInHand, judge: BatchJudge, values: Sequence[bytes | None
         if taken and (fate := _find_taken(keys[position], taken)) is not None:
             sms.settle(position, fate, "", Verdict.PERMIT)
             continue
-        judged = judge.judge(value, not number[0].startswith("+90"))
+        judged = judge.judge(value, number[0][:3] != "+90")
         found = known.get(id(judged))
         if found is None:
             found = known[id(judged)] = (judged, *_settlement_of(sms, judged))

@@ -268,9 +268,14 @@ class NetgsmDialect:
         return netgsm_report.overlay(request, response, dropped)
 
 
+_new = tuple.__new__
+"""Half the time of the class's own way."""
+
+
 def _read_messages(listed: list[Any], reference: str) -> tuple[list[SmsRecipient], list[str]]:
     texts = SharedTexts()
     recipients = []
+    before, shared = None, 0
     for position, message in enumerate(listed):
         if type(message) is not dict:
             raise malformed(f"messages[{position}]: expected an object")
@@ -281,7 +286,9 @@ def _read_messages(listed: list[Any], reference: str) -> tuple[list[SmsRecipient
             spelled = code_field(message, "no", f"messages[{position}]", default=None)
             text = text_field(message, "msg", f"messages[{position}]")
         number = read_number(spelled, "messages[].no")
-        recipients.append(SmsRecipient(number, spelled, texts.number(text, "messages[].msg"), reference))
+        if text != before:
+            before, shared = text, texts.number(text, "messages[].msg")
+        recipients.append(_new(SmsRecipient, (number, spelled, shared, reference)))
     return recipients, texts.all
 
 
