@@ -118,7 +118,9 @@ class Pull:
         self._held: dict[int, bool] = {link.code: False for link in links}
 
     async def run(self, stop: asyncio.Event) -> None:
-        await asyncio.gather(*(self._follow(link, stop) for link in self._links))
+        async with asyncio.TaskGroup() as brands:  # one that fails takes the others along, to begin again together
+            for link in self._links:
+                brands.create_task(self._follow(link, stop), name=f"pull-{link.code}")
 
     async def _follow(self, link: BrandLink, stop: asyncio.Event) -> None:
         failures = 0

@@ -64,6 +64,7 @@ class PushReceiver:
         """An application that answers POST at ``path`` and knows nothing else."""
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_post(path, self._receive)
+        app.on_response_prepare.append(_hide_server)
         return app
 
     async def _receive(self, request: web.Request) -> web.Response:
@@ -125,6 +126,11 @@ class PushReceiver:
 def _digest(login: bytes) -> bytes:
     """Of one length whatever the login's, so that comparing says nothing of that either."""
     return blake2b(login, digest_size=32).digest()
+
+
+async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:
+    """What is not ours to answer (another path, another method) says nothing of what we are built with either."""
+    response.headers["Server"] = "izinkapi"
 
 
 def _answer(status: int, headers: Mapping[str, str] | None = None) -> web.Response:

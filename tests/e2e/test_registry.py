@@ -111,3 +111,42 @@ def test_a_refusal_at_the_registry_is_obeyed_by_the_next_mail(
     assert PERSON not in log
     assert DEFAULT_PASSWORD not in log
     assert registry.breaches() == []
+
+
+def test_a_stale_index_asks_before_it_holds(
+    registry: SimulatedRegistry, make_gateway: Callable[..., GatewayProcess], tmp_path: Path
+) -> None:
+    """The feed fails, and the index is thirty hours old: who still consents there gets mail, who does not gets none.
+
+    The first mail of a worker is held, as its addresses were not seen before; a client tries again.
+    """
+    (tmp_path / "password").write_text(DEFAULT_PASSWORD + "\n")
+    (tmp_path / "password").chmod(0o600)
+    stands, gone = "duran@customer.example", "giden@customer.example"
+    for person in (stands, gone):
+        move(registry, "ONAY", person)
+    move(registry, "RET", gone)
+    registry.fault("maintenance", path="changes")
+    path = tmp_path / "export.csv"
+    rows = [f"{person},EPOSTA,BIREYSEL,ONAY,HS_WEB,2026-01-05 10:00:00" for person in (stands, gone)]
+    path.write_text("\n".join(("recipient,type,recipientType,status,source,consentDate", *rows, "")))
+    synced_at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 27 * 3600))  # thirty hours ago, in Turkey
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["gateway"]["workers"] = 1
+        settings["registry"] = {
+            "base_url": registry.url,
+            "username": DEFAULT_USERNAME,
+            "password_file": str(tmp_path / "password"),
+        }
+
+    gateway = make_gateway(change=change, consents=None, waits=False)
+    done = gateway.izinkapi("consents", "import", "--brand", str(BRAND), "--synced-at", synced_at, str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_until(lambda: gateway.status()["brands"].get(str(BRAND), {}).get("state") == "stale", "the index is stale")
+    wait_until(lambda: gateway.send(NEWS, [stands]).code == 250, "the registry confirms")
+    assert gateway.send(NEWS, [gone]).code == 550
+    assert gateway.metric("izinkapi_registry_requery_total", result="confirmed") >= 1
+    assert gateway.metric("izinkapi_registry_requery_total", result="withdrawn") == 1
+    assert gateway.status()["brands"][str(BRAND)]["state"] == "stale"
+    assert {message.recipients for message in gateway.sink.messages()} == {(stands,)}

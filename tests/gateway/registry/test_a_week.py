@@ -1,4 +1,4 @@
-"""A week of the registry's life in a quarter of a minute, with everything that goes wrong in a week, and more."""
+"""A week of the registry's life in ten seconds, with everything that goes wrong in a week, and more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.sync_world import BRAND, SyncWorld, movement, read_dump
 
 ROOT = Path(__file__).parents[3]
 WEEK_S = 7 * 86_400
-REAL_S = 14.0
+REAL_S = 10.0
 SPEED = WEEK_S / REAL_S
 PEOPLE = 120
 DATABASE_STARTS = "2026-11-16 09:00:00"
@@ -67,7 +67,7 @@ class KilledSync:
 
     async def live(self, chance: random.Random) -> None:
         while True:
-            await asyncio.sleep(chance.uniform(1.0, 3.5))
+            await asyncio.sleep(chance.uniform(0.9, 2.6))
             assert await self.end(signal.SIGKILL) == -signal.SIGKILL
             self.kills += 1
             await self.start()
@@ -75,7 +75,7 @@ class KilledSync:
 
 @pytest.fixture
 async def fast_world(tmp_path: Path) -> AsyncIterator[RegistryWorld]:
-    """A registry whose week takes a quarter of a minute, with all its limits on."""
+    """A registry whose week takes ten seconds, with all its limits on."""
     async with RegistryWorld(
         at=DATABASE_STARTS, speed=SPEED, is_limiting=True, push_trusts=tmp_path / "certificate.pem"
     ) as made:
@@ -171,7 +171,7 @@ async def test_after_a_bad_week_index_and_registry_agree_exactly(
     told = (await world.sim("GET", "state"))["push"]
     print(f"{moves} movements, {process.kills} kills, {told}, {traffic['by_operation']}, {traffic['by_status']}")
     assert moves > 500
-    assert process.kills >= 3
+    assert process.kills >= 2
     assert told["delivered"] > 100
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +98,14 @@ async def test_what_cannot_be_read_is_asked(receiver: Receiver, sync: SyncWorld)
     assert await receiver.post([pushed(status="BELKI"), pushed("ok@example.com")]) == 200
     assert {each.recipient for each in await sync.book.waiting(BRAND)} == {"ayse@example.com"}
     assert await sync.status("ok@example.com") is Status.REJECTED
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "", 405), ("POST", "/x", 404), ("PUT", "", 405)])
+async def test_nothing_else_is_answered(receiver: Receiver, method: str, path: str, status: int) -> None:
+    """And no answer says what we are built with."""
+    async with aiohttp.ClientSession() as client, client.request(method, receiver.url + path) as answer:
+        assert answer.status == status
+        assert answer.headers["Server"] == "izinkapi"
 
 
 async def test_a_store_that_is_away_is_no_confirmation(
