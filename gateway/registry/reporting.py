@@ -138,6 +138,7 @@ class Reporter:
     # ---- a task of the sync service ----
 
     async def run(self, stop: asyncio.Event) -> None:
+        self._has_begun = False  # another machine may have held the lease meanwhile
         while not stop.is_set():
             pause_s = await self.step()
             try:
@@ -165,6 +166,7 @@ class Reporter:
         """Do what can be done now; how many seconds later there may be more. Raises ``OSError`` of the store."""
         if not self._has_begun:
             await self._begin()
+        self._parked = await recall_parked(self._memory)  # an operator may have put some back
         polled = await self._poll()
         read = await self._read_again()
         sent = await self._send()
@@ -178,7 +180,8 @@ class Reporter:
         self._flying = {item.item_id: None for flight in self._flights.open.values() for item in flight.items}
         self._flying_pairs = {item.pair for flight in self._flights.open.values() for item in flight.items}
         self._has_unmatched = bool(self._flying)
-        self._parked = await recall_parked(self._memory)
+        for left_over in (self._rest, self._alone, self._to_read, self._reads, self._own_decisions):
+            left_over.clear()
         self._has_begun = True
 
     async def _take(self) -> dict[int, list[Waiting]]:
@@ -481,6 +484,7 @@ class Reporter:
         await self._index.apply(item.brand, [], outbox=[park(item, code)])
         await self._index.outbox_remove([item])
         self._forget(item.item_id)
+        self._parked = await recall_parked(self._memory)
         self._parked[code] += 1
         await keep_parked(self._memory, self._parked)
         self._count(item.brand, Fate.PARKED, code)

@@ -46,7 +46,7 @@ from gateway.refusals import RefusalReports
 from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, is_parked, unpark
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.registering import Registering
-from gateway.registry.reporting import keep_parked, recall_parked
+from gateway.registry.reporting import keep_parked
 
 _BATCH = 1000
 _SHOWN_BAD_ROWS = 20
@@ -201,8 +201,9 @@ def retry(
     async def work(opened: Opened, configuration: Configuration) -> int:
         seal, calendar = wiring().report_sealing(configuration)
         moved = 0
-        for each in await _list(opened, configuration, brand):
-            if each.code != code or each.code == ADDRESS_UNKNOWN or each.report is None:
+        listed = await _list(opened, configuration, None)
+        for each in listed:
+            if each.code != code or each.report is None or brand not in (None, each.item.brand):
                 continue
             moved += 1
             if dry_run:
@@ -213,7 +214,7 @@ def retry(
             await opened.store.apply(item.brand, [], outbox=[item])
             await opened.store.outbox_remove([each.item])
         if moved and not dry_run:
-            counts = await recall_parked(opened.store)
+            counts = Counter(each.code for each in listed if each.code)
             counts[code] -= moved
             await keep_parked(opened.store, +counts)
         return moved

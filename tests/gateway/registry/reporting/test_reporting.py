@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
@@ -342,3 +343,25 @@ async def test_a_report_sealed_with_a_key_that_is_not_here_waits(world: Reportin
     await world.work()
     assert world.stored(AYSE) == ("RET", "HS_WEB")
     assert len(await world.waiting()) == 1
+
+
+async def test_a_reporter_that_gets_the_lease_back_knows_what_another_did_meanwhile(world: ReportingWorld) -> None:
+    """Its own memory of lists under way is an old one by then."""
+    for person in people(40):
+        world.consented(person)
+        await world.refuse(person)
+    first = world.reporter
+    await world.work()
+    world.make_reporter()
+    await world.work_for(FIRST_POLL_S + 60, 30)
+    assert await world.waiting() == []
+    stop = asyncio.Event()
+    stop.set()
+    await first.run(stop)
+    world.reporter = first
+    world.consented(AYSE)
+    await world.refuse(AYSE)
+    await world.work()
+    assert first.describe()["bulk_requests"] == 0
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+    assert world.operations()["bulk-v2"] == 1
