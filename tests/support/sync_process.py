@@ -2,6 +2,7 @@
 
 ``python -m tests.support.sync_process SETTINGS``: a JSON object with ``registry`` (its URL), ``store``, ``state``
 (folders), ``at``, ``real_at`` and ``speed`` (the simulated clock), ``interval_s`` (simulated).
+It prints ``active`` once it holds the lease.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from adapters.registry import Credentials, RegistryAddress, records_in
 from adapters.store import StoreOptions, open_store
@@ -64,15 +70,25 @@ async def _run(settings: dict[str, float | str]) -> None:
         pull_interval_s=float(settings["interval_s"]),
         clock=clock,
     )
+    has_begun = False
+
+    def tell(told: Mapping[str, Any]) -> None:
+        nonlocal has_begun
+        if told["state"] == "active" and not has_begun:
+            has_begun = True
+            print("active", flush=True)
+
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, side.leave)
     await store.start()
     try:
-        await side.run(lambda told: None)
+        await side.run(tell)
     finally:
         await address.close()
         await store.close()
 
 
 if __name__ == "__main__":
+    # Nobody reads more than the one line: a full pipe would stop us.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     use_memory()
     asyncio.run(_run(json.loads(sys.argv[1])))
