@@ -88,13 +88,17 @@ class ConsentNotes:
     def __init__(self, store: NoteStore) -> None:
         self._store = store
 
-    async def keep(self, pending: Pending) -> None:
-        packed = _pack(pending)
-        for name in (_name_of_item(pending.item_id), _name_of_subject(pending[1:5])):
-            kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            self._store.keep_note(name, packed, kept.set_result)
-            if not await kept:
-                raise OSError("the store did not keep a note")
+    async def keep(self, *pending: Pending) -> None:
+        """All of them at once, so that they share the store's commits."""
+        loop = asyncio.get_running_loop()
+        kept: list[asyncio.Future[bool]] = []
+        for each in pending:
+            packed = _pack(each)
+            for name in (_name_of_item(each.item_id), _name_of_subject(each[1:5])):
+                kept.append(loop.create_future())
+                self._store.keep_note(name, packed, kept[-1].set_result)
+        if not all(await asyncio.gather(*kept)):
+            raise OSError("the store did not keep a note")
 
     async def find(self, item_id: bytes) -> Pending | None:
         """What became of the consent with this id; None where nothing (or nothing any more) is known of it."""

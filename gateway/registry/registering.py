@@ -30,6 +30,8 @@ RecordRefusals = Callable[[Sequence[Refusal]], Awaitable[None]]
 
 
 _AT_ONCE = 32
+_SLICE = 250
+"""So many are judged in one turn of the loop, which has mail to look after too: some ten milliseconds."""
 
 
 def one_by_one(record: Callable[[Refusal], Awaitable[None]]) -> RecordRefusals:
@@ -83,10 +85,13 @@ class Registering:
         is_exempt = read.source == words.SOURCE_BEFORE_2015
         return read if is_exempt or self._calendar.due_at(read.consent_at) >= now else (TOO_OLD,)
 
-    async def take(self, brand: int, rows: Iterable[object]) -> list[Taken]:
+    async def take(self, brand: int, rows: Sequence[object]) -> list[Taken]:
         """Write down what is in order; durable on return, repeated it is harmless. Raises ``OSError``: then nothing is
         known of any row, and all may be handed over again."""
-        return await self.write(brand, self.judge(rows))
+        taken: list[Taken] = []
+        for start in range(0, len(rows), _SLICE):
+            taken += await self.write(brand, self.judge(rows[start : start + _SLICE]))
+        return taken
 
     async def write(self, brand: int, judged: Sequence[ConsentToAdd | tuple[str, ...]]) -> list[Taken]:
         """As ``take``, for rows that were judged."""
@@ -94,6 +99,7 @@ class Registering:
         taken: list[Taken] = []
         outbox: list[OutboxItem] = []
         refusals: list[Refusal] = []
+        notes: list[Pending] = []
         for read in judged:
             if not isinstance(read, ConsentToAdd):
                 taken.append(Taken(b"", read))
@@ -108,14 +114,14 @@ class Registering:
                 taken.append(Taken(report.item_id, (), Status.REJECTED))
                 continue
             consent = ConsentReport(brand, key, read, now)
-            # The note first: whatever waits in the outbox can be explained.
-            await self._notes.keep(Pending.of(consent, PendingState.WAITING, "", now))
+            notes.append(Pending.of(consent, PendingState.WAITING, "", now))
             is_old = read.consent_at is None or read.source == words.SOURCE_BEFORE_2015
             due_at = self._calendar.due_at(now if is_old or read.consent_at is None else read.consent_at)
             sealed = seal_consent(self._seal, consent, os.urandom(NONCE_BYTES))
             outbox.append(OutboxItem(consent.item_id, brand, due_at, sealed))
             taken.append(Taken(consent.item_id, (), Status.APPROVED))
         if outbox:
+            await self._notes.keep(*notes)  # first: whatever waits in the outbox can be explained
             await self._writer.apply(brand, [], outbox=outbox)
         if refusals:
             await self._record_refusals(refusals)

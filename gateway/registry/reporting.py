@@ -460,9 +460,7 @@ class Reporter:
             changes = [change for waiting, judged in settled if (change := _known_now(waiting, judged)) is not None]
             if changes:
                 await self._index.apply(brand, changes)
-            for waiting, judged in settled:
-                state = PendingState.SUPERSEDED if judged.fate is Fate.SUPERSEDED else PendingState.STORED
-                await self._tell(waiting, state, judged.code)
+            await self._tell_done(settled)
             await self._index.outbox_remove([waiting.item for waiting, _ in settled])
             for waiting, judged in settled:
                 self._forget(waiting.item.item_id)
@@ -494,6 +492,17 @@ class Reporter:
         report = waiting.report
         if self._notes is not None and isinstance(report, ConsentReport):
             await self._notes.keep(Pending.of(report, state, code, int(self._clock())))
+
+    async def _tell_done(self, settled: Sequence[tuple[Waiting, Judged]]) -> None:
+        if self._notes is None:
+            return
+        told = []
+        for waiting, judged in settled:
+            if isinstance(waiting.report, ConsentReport):
+                state = PendingState.SUPERSEDED if judged.fate is Fate.SUPERSEDED else PendingState.STORED
+                told.append(Pending.of(waiting.report, state, judged.code, int(self._clock())))
+        if told:
+            await self._notes.keep(*told)
 
     def _forget(self, item_id: bytes) -> None:
         self._alone.discard(item_id)
