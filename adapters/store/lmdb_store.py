@@ -124,6 +124,7 @@ class LmdbStore(Store):
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
         self._is_closed = False
         self._taken_waiting: SimpleQueue[_Taken] = SimpleQueue()
+        self._notes_waiting: SimpleQueue[_Note] = SimpleQueue()
         # What was read under a transaction id stays true as long as the id does.
         self._read_under = -1
         self._revision = 0
@@ -238,26 +239,31 @@ class LmdbStore(Store):
         if self._is_closed:
             done(False)
             return
-        loop = asyncio.get_running_loop()
+        self._notes_waiting.put((name, sealed, done, asyncio.get_running_loop()))
+        self._writer.submit(self._write_notes)
 
-        def write() -> None:
-            is_kept = self._write_note(name, sealed)
-            with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
-                loop.call_soon_threadsafe(done, is_kept)
-
-        self._writer.submit(write)
-
-    def _write_note(self, name: bytes, sealed: bytes) -> bool:
+    def _write_notes(self) -> None:
+        # As with the memory of retries: one transaction for all that gathered while the writer was busy.
+        waiting: list[_Note] = []
+        with contextlib.suppress(Empty):
+            while True:
+                waiting.append(self._notes_waiting.get_nowait())
+        if not waiting:
+            return
         now = int(self._clock())
         expiry = _EXPIRY.pack(now + self._notes_s)
         try:
             with self._env.begin(write=True) as txn:
-                txn.put(name, expiry + sealed, db=self._notes)
-                txn.put(expiry + name, b"", db=self._notes_due)
+                for name, sealed, _, _ in waiting:
+                    txn.put(name, expiry + sealed, db=self._notes)
+                    txn.put(expiry + name, b"", db=self._notes_due)
                 self._forget(txn, self._notes, self._notes_due, now)
+            is_kept = True
         except lmdb.Error:
-            return False
-        return True
+            is_kept = False
+        for _, _, done, loop in waiting:
+            with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
+                loop.call_soon_threadsafe(done, is_kept)
 
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         now = int(self._clock())
@@ -535,6 +541,10 @@ class LmdbStore(Store):
         if self._is_closed:
             raise error_of(LookupFailure.UNREACHABLE)
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+
+_Note = tuple[bytes, bytes, Callable[[bool], None], asyncio.AbstractEventLoop]
+"""A ``keep_note`` on its way to the writer."""
 
 
 class _Taken:

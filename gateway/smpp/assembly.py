@@ -18,6 +18,8 @@ from gateway.smpp.admission import Admission
 from gateway.smpp.deliveries import Deliveries
 from gateway.smpp.handler import InboundTasks, PipelineHandler
 from gateway.smpp.listener import SmppListener
+from gateway.smpp.receipt_notes import ReceiptNotes
+from gateway.smpp.receipts import ReceiptBook
 from gateway.smpp.settings import SmppListenerSettings
 from gateway.sms.assembly import SmsSide
 from gateway.sms.ports import SmsUpstream
@@ -46,6 +48,7 @@ class SmppSide:
                     for number, client in listener.inbound.items()
                 },
                 default_alphabet=settings.default_alphabet,
+                book=ReceiptBook(kept=ReceiptNotes(sms.notes, settings.name)),
             )
             for settings in configuration.smpp_upstreams
         }

@@ -2,7 +2,8 @@
 
 One message of a client may be several at the SMSC, and the other way round: the client hears once for each part it
 sent, when all parts at the SMSC have come to their end, and then the worst of their ends. Kept in this process's
-memory, bounded in number and age.
+memory, bounded in number and age; and by ``KeptMessages`` where other processes find it, and this one once it was
+started again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
 from filters.smpp.message import ShortMessage
 from filters.smpp.receipt import MessageState, Receipt, render_receipt, wants_receipt
@@ -53,10 +55,21 @@ class ToDeliver(NamedTuple):
     tracked: Tracked | None = None
 
 
+class KeptMessages(Protocol):
+    """What outlives this process, for messages that the SMSC took under one id."""
+
+    def keep(self, smsc_id: str, client: str, parts: Sequence[ClientPart]) -> None:
+        """Perhaps in vain: then only this process knows the message."""
+
+    def find(self, smsc_id: str, done: Callable[[str, tuple[ClientPart, ...]], None]) -> None:
+        """``done`` gets client and parts of a message that was kept; it is not called for any other."""
+
+
 class ReceiptBook:
     """``max_messages`` are remembered for at most ``max_age_s``; the oldest goes first.
 
     A receipt may overtake the answer to its own message: one that nobody knows yet is kept for ``patience_s``.
+    Messages that are several at the SMSC are not among ``kept``: their ends would have to meet in one place.
     """
 
     def __init__(
@@ -66,7 +79,9 @@ class ReceiptBook:
         max_age_s: float = 3 * 86400.0,
         patience_s: float = 2.0,
         max_early: int = 10_000,
+        kept: KeptMessages | None = None,
     ) -> None:
+        self._kept = kept
         self._max_messages = max_messages
         self._max_age_s = max_age_s
         self._patience_s = patience_s
@@ -87,6 +102,8 @@ class ReceiptBook:
         tracked = Tracked(client, slim, ids, now)
         for smsc_id in ids:
             self._by_id[smsc_id] = tracked
+        if self._kept is not None and len(ids) == 1:
+            self._kept.keep(next(iter(ids)), client, slim)
         while len(self._by_id) > self._max_messages:
             self._by_id.popitem(last=False)
         if self._early:
@@ -105,6 +122,14 @@ class ReceiptBook:
             done(None)
         else:
             self._early[receipt.message_id] = (now, receipt, done)
+            if self._kept is not None:
+                self._kept.find(receipt.message_id, partial(self._found_kept, receipt.message_id, now))
+
+    def _found_kept(self, smsc_id: str, now: float, client: str, parts: tuple[ClientPart, ...]) -> None:
+        early = self._early.pop(smsc_id, None)
+        if early is not None:
+            _, receipt, done = early
+            done(self._settle(smsc_id, Tracked(client, parts, {smsc_id}, now), receipt))
 
     def sweep(self, now: float) -> None:
         """Forget what is too old."""

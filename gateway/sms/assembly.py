@@ -44,6 +44,7 @@ from gateway.sms.pipeline import SmsPipeline
 from gateway.sms.ports import NoteStore, SmsUpstream
 from gateway.sms.reports import DroppedNumbers
 from gateway.sms.route import Outlet, SmsBrand, SmsRoute, TagRule
+from gateway.sms.sealed_notes import SealedNotes
 from gateway.sms.seen import SeenMessages
 from gateway.sms.tags import SmsTags
 
@@ -81,6 +82,7 @@ class SmsSide:
         self.brands = {settings.brand.code: self._brand(settings) for settings in configuration.brands}
         brand_values: dict[int, Brand] = {code: own.brand for code, own in self.brands.items()}
         self.tags = SmsTags(means.tag_headers, brand_values)
+        self.notes = SealedNotes(means.notes, means.seal)
         self.dropped = DroppedNumbers(means.notes, means.seal, means.instance)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="sms")
         numbers = itertools.count(1)

@@ -25,6 +25,11 @@ class SealedNotes:
         sealed = self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES))
         return await answer_of(partial(self._notes.keep_note, name, sealed))
 
+    def keep_soon(self, about: tuple[str, ...], plain: bytes, done: Callable[[bool], None]) -> None:
+        """As ``keep``, for those that do not wait."""
+        name = self._seal.names(*about)[0]
+        self._notes.keep_note(name, self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES)), done)
+
     async def find(self, abouts: Sequence[tuple[str, ...]]) -> list[bytes | None] | None:
         """In order, None for one that is not there or does not open; None for all if the store could not be asked."""
         names = [self._seal.names(*about) for about in abouts]

@@ -29,8 +29,8 @@ class SmppListenerSection(Section):
     """Where clients bind to us as if we were their operator's SMSC: system_id and password are the client's username
     and password (at most 15 and 8 characters); a client that has networks too needs both. One without a password binds
     from its networks, with its name as system_id. Numbers count for each worker. The parts of one long message must
-    come to one worker, and a receipt is known only to the worker that sent the message: with several workers the SMSC
-    is told to repeat it until it meets that one."""
+    come to one worker. A receipt is known to every worker, also after a restart; of a long message, which is several
+    at the SMSC, only to the worker that sent it: the SMSC is told to repeat it until it meets that one."""
 
     address: Annotated[Endpoint, kinds.listener_endpoint("127.0.0.1:2775")] = setting(REQUIRED, "IP address and port.")
     upstream: Annotated[str, kinds.name("operator")] = setting(
