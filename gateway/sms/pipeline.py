@@ -176,13 +176,9 @@ class SmsPipeline:
         for _ in range(MAX_DECISIONS):
             await self._look_up(sms)
             judged_at = self._monotonic()
-            await self._work(sms, partial(self._decide, sms))
-            if not sms.kept or sms.asked.is_dry:
+            outgoing = await self._work(sms, partial(self._make_ready, sms, native, dialect))
+            if outgoing is None:
                 break
-            if any(settlement.verdict is Verdict.DEFER for settlement in sms.settlements):
-                break
-            await self._work(sms, partial(self._put_opt_out, sms))
-            outgoing = await self._work(sms, partial(_write, sms, native, dialect))
             if sms.is_commercial and not self._evidence.is_writable:
                 sms.settle_open(Reason.EVIDENCE_UNAVAILABLE)
                 break
@@ -263,6 +259,16 @@ class SmsPipeline:
                 for number, spelled, _, _ in sms.asked.recipients
             ],
         )
+
+    def _make_ready(self, sms: SmsInHand, native: Submission, dialect: Dialect) -> HttpRequest | None:
+        """Decide, put the opt-out in, write: the upstream request; None where nothing is to go upstream."""
+        self._decide(sms)
+        if not sms.kept or sms.asked.is_dry:
+            return None
+        if any(settlement.verdict is Verdict.DEFER for settlement in sms.settlements):
+            return None
+        self._put_opt_out(sms)
+        return _write(sms, native, dialect)
 
     def _decide(self, sms: SmsInHand) -> None:
         """A verdict for every recipient. Those permitted are ``kept``."""
@@ -347,8 +353,7 @@ class SmsPipeline:
         relayed: Relayed | None = None
         if isinstance(response, HttpResponse):
             sms.response = response
-            relayed = await self._work(sms, partial(self._read_answer, sms, native, dialect, response))
-            await self._work(sms, partial(_settle_relayed, sms, relayed))
+            relayed = await self._work(sms, partial(self._settle_answer, sms, native, dialect, response))
         elif response is not None and response is not UpstreamFault.EXPIRED:
             sms.upstream_fault = response
             if response.is_unknown:
@@ -375,6 +380,11 @@ class SmsPipeline:
         if dropped and answer.status < 300 and sms.route.push_dropped is not None:
             sms.route.push_dropped(job_id, dropped)
         return answer
+
+    def _settle_answer(self, sms: SmsInHand, native: Submission, dialect: Dialect, response: HttpResponse) -> Relayed:
+        relayed = self._read_answer(sms, native, dialect, response)
+        _settle_relayed(sms, relayed)
+        return relayed
 
     def _read_answer(self, sms: SmsInHand, native: Submission, dialect: Dialect, response: HttpResponse) -> Relayed:
         unknown = Relayed((SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST),) * len(sms.kept))
