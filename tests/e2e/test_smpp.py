@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,19 @@ class SmscThread:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.smsc.start(), self._loop).result(10)
 
+    def send_receipt(self, to: str) -> None:
+        """Of the message to that number, to whoever is bound; again until it is taken."""
+        submit = next(each for each in self.smsc.submitted if each.destination == to)
+
+        def send() -> None:
+            if self.smsc.links and 0 not in self.smsc.deliver_answers:
+                self.smsc.links[-1].receipt(submit)
+            if 0 not in self.smsc.deliver_answers:
+                self._loop.call_later(0.5, send)
+
+        self.smsc.deliver_answers.clear()
+        self._loop.call_soon_threadsafe(send)
+
     def inject(self, source: str, destination: str, text: str) -> None:
         self._loop.call_soon_threadsafe(self.smsc.inject, source, destination, text)
 
@@ -57,8 +71,11 @@ class SmppGateway:
         self.smsc = thread.smsc
         self.people = itertools.count(1)
 
-    def send(self, *messages: tuple[str, str], receipts: int = 0, heard: int = 0) -> tuple[list[int], list[Any]]:
-        """Statuses of all parts of ``messages`` (number, text), and so many deliveries."""
+    def send(
+        self, *messages: tuple[str, str], receipts: int = 0, heard: int = 0, asks: bool = False
+    ) -> tuple[list[int], list[Any]]:
+        """Statuses of all parts of ``messages`` (number, text), and so many deliveries. ``asks``: for receipts, without
+        waiting for them."""
         client = smpplib.client.Client("127.0.0.1", self.port, timeout=15, allow_unknown_opt_params=True)
         statuses: dict[int, int] = {}
         deliveries: list[Any] = []
@@ -81,7 +98,7 @@ class SmppGateway:
                         short_message=part,
                         data_coding=coding,
                         esm_class=flags,
-                        registered_delivery=bool(receipts),
+                        registered_delivery=bool(receipts) or asks,
                     )
                     asked.append(sent.sequence)
             while len(statuses) < len(asked) or len(deliveries) < receipts + heard:
@@ -123,7 +140,7 @@ def smpp(make_shared_gateway: Callable[..., GatewayProcess]) -> Iterator[SmppGat
                 "inbound": {"*": "shop"},
             }
         ]
-        # Receipts are known to the worker that sent the message; with one worker that is every one.
+        # Receipts of long messages are known to the worker that sent them; with one worker that is every one.
         settings["gateway"]["workers"] = 1
 
     rows = [people_csv()]
@@ -189,3 +206,22 @@ def test_nothing_of_numbers_and_texts_is_in_the_log(smpp: SmppGateway) -> None:
     assert number[3:] not in log
     assert "Gizli kalmasi" not in log
     assert "gizli-1" not in log
+
+
+def test_a_receipt_finds_its_client_after_the_worker_was_killed(smpp: SmppGateway) -> None:
+    """Whose message it is outlives the process; the client has bound anew, and hears its own number."""
+    number = consenting_number(next(smpp.people))
+    smpp.smsc.receipt_after_s, before = None, smpp.smsc.receipt_after_s
+    try:
+        statuses, _ = smpp.send((number, "Bahar"), asks=True)
+        assert statuses == [0]
+        time.sleep(1)
+        smpp.gateway.kill_worker()
+        smpp.gateway.wait_until_ready()
+        wait_until(lambda: any(link.is_bound for link in smpp.smsc.links), "bound to the SMSC again")
+        smpp.thread.send_receipt(number)
+        _, (receipt,) = smpp.send(heard=1)
+    finally:
+        smpp.smsc.receipt_after_s = before
+    assert receipt.source_addr.decode() == number
+    assert b"stat:DELIVRD" in receipt.short_message
