@@ -33,8 +33,9 @@ class Connections:
         self._all_closed: asyncio.Future[None] | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def ask(self, request: HttpRequest) -> HttpResponse | UpstreamFault:
-        """The provider's answer to ``request``, asked once."""
+    async def ask(self, request: HttpRequest, until: float | None = None) -> HttpResponse | UpstreamFault:
+        """The provider's answer to ``request``, asked once, or ``EXPIRED`` where a connection took longer than
+        ``until`` (the loop's time)."""
         try:
             head = write_head(request, self._host, self._prefix)
         except ValueError:
@@ -49,13 +50,19 @@ class Connections:
             except OSError:  # a time-out, a name that is not found and a wrong certificate are ones too
                 return UpstreamFault.UNREACHABLE
             left_s -= loop.time() - began
+            if until is not None and loop.time() > until:
+                self._keep(connection, loop)  # for the request when it has been decided again
+                return UpstreamFault.EXPIRED
         answer = await connection.ask(head, request.body, left_s)
         if connection.is_usable:
-            connection.idle_since = loop.time()
-            self._idle.append(connection)
-            if self._sweep is None:
-                self._sweep = loop.call_later(self._settings.idle_s, self._close_old)
+            self._keep(connection, loop)
         return answer
+
+    def _keep(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(self._settings.idle_s, self._close_old)
 
     async def close(self) -> None:
         """At once, whatever is under way."""

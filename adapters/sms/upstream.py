@@ -80,7 +80,8 @@ class HttpUpstream:
         }
 
     async def send(self, request: HttpRequest, valid_s: float | None = None) -> HttpResponse | UpstreamFault:
-        """The provider's answer, whatever its status. ``valid_s``: so long it may wait for its turn."""
+        """The provider's answer, whatever its status. ``valid_s``: so long it may wait for turn and connection."""
+        until = None if valid_s is None else asyncio.get_running_loop().time() + valid_s
         if not self._breaker.may_pass():
             self._observer.on_reply(self.name, UpstreamFault.UNREACHABLE)
             return UpstreamFault.UNREACHABLE
@@ -97,7 +98,7 @@ class HttpUpstream:
         self._under_way += 1
         self._idle.clear()
         try:
-            answer = await self._connections.ask(request)
+            answer = await self._connections.ask(request, until)
         except BaseException:
             self._breaker.note(True)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -234,6 +235,33 @@ async def test_a_decision_that_would_be_too_old_by_its_turn_is_handed_back() -> 
         assert await upstream.send(POST, 0.05) is UpstreamFault.EXPIRED
         assert isinstance(await first, HttpResponse)
     assert len(server.heard) == 1
+
+
+async def test_a_decision_that_is_too_old_once_there_is_a_connection_is_handed_back() -> None:
+    """Nothing is sent by it; decided again, the request goes out on the connection that took so long."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        listening.setblocking(False)
+        address = listening.getsockname()
+        loop = asyncio.get_running_loop()
+        waiting = socket.socket()  # it fills the queue of those who wait to be let in
+        waiting.setblocking(False)
+        waiting.connect_ex(address)
+        settings = {"timeout_s": 8.0, "connect_s": 5.0}
+        async with asyncio.timeout(8), upstream_at(f"http://127.0.0.1:{address[1]}", **settings) as upstream:
+            sending = asyncio.create_task(upstream.send(POST, 0.3))
+            await asyncio.sleep(0.4)
+            assert not sending.done()
+            let_in, _ = await loop.sock_accept(listening)
+            assert await sending is UpstreamFault.EXPIRED
+            again = asyncio.create_task(upstream.send(POST, 2.0))
+            provider, _ = await loop.sock_accept(listening)
+            assert (await loop.sock_recv(provider, 65536)).startswith(b"POST /send?a=%2F1 HTTP/1.1")
+            await loop.sock_sendall(provider, OK)
+            assert isinstance(await again, HttpResponse)
+        for each in (waiting, let_in, provider):
+            each.close()
 
 
 async def test_a_provider_that_is_down_is_left_alone_and_then_tried_by_one() -> None:
