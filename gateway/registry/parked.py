@@ -8,12 +8,14 @@ id and sealed bytes of the report as it was.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from hashlib import blake2b
 from typing import NamedTuple
 
 from filters.exchange import OutboxItem
 from filters.refusal_report import ITEM_ID_BYTES
 from filters.registry.words import LATEST_AT
+from gateway.registry.ports import SyncMemory
 
 PARKED_AT = LATEST_AT
 """The deadline under which parked reports stand: behind every other."""
@@ -59,3 +61,21 @@ def unpark(item: OutboxItem) -> Parked:
     at += _DUE.size
     item_id = item.sealed[at : at + ITEM_ID_BYTES]
     return Parked(code, OutboxItem(item_id, item.brand, due_at, item.sealed[at + ITEM_ID_BYTES :]))
+
+
+_PARKED_NAME = "report/parked"
+
+
+async def recall_parked(memory: SyncMemory) -> Counter[str]:
+    """How many reports are parked, by code."""
+    counts: Counter[str] = Counter()
+    for line in (await memory.recall(_PARKED_NAME) or b"").decode("ascii", "replace").splitlines():
+        code, _, number = line.partition(" ")
+        counts[code] = int(number) if number.isdigit() else 0
+    return counts
+
+
+async def keep_parked(memory: SyncMemory, counts: Counter[str]) -> None:
+    """Write that down."""
+    lines = "\n".join(f"{code} {number}" for code, number in sorted(counts.items()))
+    await memory.keep(_PARKED_NAME, lines.encode("ascii", "replace") or None)

@@ -29,26 +29,22 @@ from filters.registry.failures import Failure, Refused
 from filters.registry.values import BulkItem, BulkState, ConsentToAdd, StoredConsent, find_consent
 from filters.registry.writing import MAX_BULK, find_problem
 from filters.vocabulary import Status
-from gateway.registry.failures import failure_words
-from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, park
+from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, keep_parked, park, recall_parked
 from gateway.registry.pending import ConsentNotes, Pending, PendingState
 from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
 from gateway.registry.reporting_fates import DONE, TOO_OLD, Fate, Judged, is_of_the_item, judge_codes
 from gateway.registry.reporting_flights import AGAIN_S, GIVEN_UP_S, Flight, FlightItem, Flights, list_items
+from gateway.registry.reporting_weather import Deadlines, Weather
 
 log = structlog.stdlib.get_logger(__name__)
 
 BULK_FROM = 20
 """From so many ready reports of a brand on they go as a list, whose answer takes five minutes and more."""
 
-WARN_S = 24 * 3600.0
-"""So long before the most urgent deadline an unreported refusal is worth a person's attention."""
-
 _PAGE = 2500
 _SINGLES_A_STEP = 50
 _READS_A_STEP = 20
 _IDLE_S = 2.0
-_LONGEST_PAUSE_S = 300.0
 _PAIR_REST_S = 2.0
 _UNREADABLE_S = 3600.0
 _MOST_READS = 3
@@ -123,17 +119,11 @@ class Reporter:
         self._to_read: dict[bytes, Waiting] = {}
         self._reads: Counter[bytes] = Counter()
         self._own_decisions: dict[bytes, int] = {}
-        self._closed_until: dict[int, float] = {}
-        self._failures_in_row: Counter[int] = Counter()
-        self._blocked: dict[int, str] = {}
         self._foreign = 0
         self._settled: Counter[Fate] = Counter()
-        self._oldest_due_at: int | None = None
-        self._waiting = 0
-        self._overdue = 0
-        self._late_ids: set[bytes] = set()
         self._parked: Counter[str] = Counter()
-        self._has_warned = False
+        self._weather = Weather(clock)
+        self._deadlines = Deadlines()
 
     # ---- a task of the sync service ----
 
@@ -148,18 +138,18 @@ class Reporter:
                 continue
 
     def describe(self) -> dict[str, object]:
-        now = self._clock()
+        due_at = self._deadlines.oldest_due_at
         return {
-            "waiting": self._waiting,
+            "waiting": self._deadlines.waiting,
             "in_flight": self._flights.items,
             "bulk_requests": len(self._flights.open),
             "to_read_again": len(self._to_read),
-            "overdue": self._overdue,
+            "overdue": self._deadlines.overdue,
             "parked": dict(self._parked),
-            "oldest_due_at": self._oldest_due_at,
-            "seconds_left": None if self._oldest_due_at is None else int(self._oldest_due_at - now),
+            "oldest_due_at": due_at,
+            "seconds_left": None if due_at is None else int(due_at - self._clock()),
             "settled": {str(fate): number for fate, number in self._settled.items()},
-            "blocked": {str(brand): code for brand, code in self._blocked.items()},
+            "blocked": {str(brand): code for brand, code in self._weather.blocked.items()},
         }
 
     async def step(self) -> float:
@@ -190,7 +180,7 @@ class Reporter:
         self._rest = {item_id: until for item_id, until in self._rest.items() if until > now}
         self._pair_rest = {pair: until for pair, until in self._pair_rest.items() if until > now}
         skipped = len(self._flying) + len(self._rest) + len(self._to_read) + self._foreign
-        is_shut = all(now < self._closed_until.get(code, 0.0) for code in self._links)
+        is_shut = all(map(self._weather.is_closed, self._links))
         if is_shut or (self._flights.is_full and not self._has_unmatched):
             # Nothing can go: only the most urgent deadlines are of interest, however many wait behind them.
             self._see(await self._index.outbox_due(PARKED_AT - 1, _PAGE), now)
@@ -204,7 +194,7 @@ class Reporter:
         opened: list[Waiting] = []
         for item in items:
             item_id = item.item_id
-            if item.brand not in self._links or now < self._closed_until.get(item.brand, 0.0):
+            if item.brand not in self._links or self._weather.is_closed(item.brand):
                 foreign += 1
                 continue
             is_flying = item_id in self._flying
@@ -244,19 +234,9 @@ class Reporter:
         return Waiting(item, report, consent, blake2b(what.encode(), digest_size=8).digest())
 
     def _see(self, items: Sequence[OutboxItem], now: float) -> None:
-        """Notice deadlines, long before they pass and when they do."""
-        oldest = items[0].due_at if items else None
-        overdue = {item.item_id for item in items if item.due_at < now}
-        for item in items:
-            if item.item_id in overdue and item.item_id not in self._late_ids:
-                log.error("report.deadline_missed", brand=item.brand, report=item.item_id.hex(), due_at=item.due_at)
-        self._late_ids = overdue
-        self._oldest_due_at, self._waiting, self._overdue = oldest, len(items), len(overdue)
-        is_urgent = oldest is not None and oldest - now < WARN_S
-        if is_urgent and not self._has_warned:
-            log.warning("report.deadline_near", due_at=oldest, seconds_left=int((oldest or 0) - now))
-        self._has_warned = is_urgent
-        self._observer.outbox_seen(oldest, len(items), len(overdue), self._parked)
+        self._deadlines.see(items, now)
+        seen = self._deadlines
+        self._observer.outbox_seen(seen.oldest_due_at, seen.waiting, seen.overdue, self._parked)
 
     # ---- sending ----
 
@@ -300,7 +280,7 @@ class Reporter:
         answer = await link.api.bulk_add(link.registry, [waiting.consent for waiting in listed])
         if isinstance(answer, Refused) and any(answer.codes_of(place) for place in range(len(listed))):
             # All or nothing: those named are settled one by one, the others go again without them.
-            self._answered(link)
+            self._weather.answered(link.code)
             await self._settle(
                 [
                     (waiting, judge_codes(codes, answer.status))
@@ -313,9 +293,9 @@ class Reporter:
             if is_of_the_item(answer):  # it does not say which one
                 self._alone.update(waiting.item.item_id for waiting in listed)
             else:
-                self._failed(link, answer)
+                self._weather.failed(link.code, answer)
             return False
-        self._answered(link)
+        self._weather.answered(link.code)
         items = list_items([each.item.item_id for each in listed], [each.pair for each in listed], answer.items)
         await self._flights.begin(link.code, answer.request_id, self._clock(), items)
         self._flying.update((waiting.item.item_id, waiting) for waiting in listed)
@@ -332,9 +312,9 @@ class Reporter:
             elif is_of_the_item(answer):
                 judged = judge_codes(answer.codes if isinstance(answer, Refused) else (), 400)
             else:
-                self._failed(link, answer)
+                self._weather.failed(link.code, answer)
                 return has_sent
-            self._answered(link)
+            self._weather.answered(link.code)
             await self._settle([(waiting, judged)])
             has_sent = True
         return has_sent
@@ -346,7 +326,7 @@ class Reporter:
         has_polled = False
         for flight in list(self._flights.open.values()):
             link = self._links.get(flight.brand)
-            if flight.poll_at > now or link is None or now < self._closed_until.get(flight.brand, 0.0):
+            if flight.poll_at > now or link is None or self._weather.is_closed(flight.brand):
                 continue
             has_polled = True
             answer = await link.api.bulk_result(link.registry, flight.request_id)
@@ -354,10 +334,10 @@ class Reporter:
                 await self._give_up(flight)  # it does not know the id
             elif isinstance(answer, Failure):
                 flight.poll_at = now + max(AGAIN_S, answer.pause_s)
-                self._failed(link, answer)
+                self._weather.failed(link.code, answer)
                 break
             else:
-                self._answered(link)
+                self._weather.answered(link.code)
                 settled = [
                     (item, result)
                     for item, result in flight.match(answer.items)
@@ -399,16 +379,16 @@ class Reporter:
         has_read = False
         for waiting in list(self._to_read.values())[:_READS_A_STEP]:
             link = self._links.get(waiting.item.brand)
-            if link is None or self._clock() < self._closed_until.get(link.code, 0.0):
+            if link is None or self._weather.is_closed(link.code):
                 continue
             answer = await link.api.status(link.registry, waiting.consent.subject)
             if isinstance(answer, Failure):
                 if not is_of_the_item(answer):
-                    self._failed(link, answer)
+                    self._weather.failed(link.code, answer)
                     return has_read
                 judged = Judged(Fate.PARKED, "H178")
             else:
-                self._answered(link)
+                self._weather.answered(link.code)
                 judged = await self._take_over(waiting, answer)
             del self._to_read[waiting.item.item_id]
             await self._settle([(waiting, judged)])
@@ -514,23 +494,6 @@ class Reporter:
         self._settled[fate] += 1
         self._observer.report_settled(brand, fate, code)
 
-    # ---- weather ----
-
-    def _answered(self, link: BrandLink) -> None:
-        self._failures_in_row[link.code] = 0
-        if self._blocked.pop(link.code, None) is not None:
-            log.info("report.resumed", brand=link.code)
-
-    def _failed(self, link: BrandLink, failure: Failure) -> None:
-        """Keep back from this brand's account for a while that grows, at least as long as the answer asks."""
-        row = self._failures_in_row[link.code] = self._failures_in_row[link.code] + 1
-        pause_s = max(failure.pause_s, min(_LONGEST_PAUSE_S, 2.0 ** min(row, 9)))
-        self._closed_until[link.code] = self._clock() + pause_s
-        word = failure_words(failure)
-        if self._blocked.get(link.code) != word:
-            self._blocked[link.code] = word
-            log.warning("report.held_up", brand=link.code, why=word, advice=str(failure.advice))
-
 
 def _judge_item(result: BulkItem) -> Judged:
     if result.state is BulkState.STORED:
@@ -545,21 +508,3 @@ def _known_now(waiting: Waiting, judged: Judged) -> Change | None:
         return None
     known = Consent(consent.status, consent.consent_at, consent.source or words.UNKNOWN_SOURCE)
     return Change(waiting.report.key, consent.channel, consent.recipient_type, known)
-
-
-_PARKED_NAME = "report/parked"
-
-
-async def recall_parked(memory: SyncMemory) -> Counter[str]:
-    """How many reports are parked, by code."""
-    counts: Counter[str] = Counter()
-    for line in (await memory.recall(_PARKED_NAME) or b"").decode("ascii", "replace").splitlines():
-        code, _, number = line.partition(" ")
-        counts[code] = int(number) if number.isdigit() else 0
-    return counts
-
-
-async def keep_parked(memory: SyncMemory, counts: Counter[str]) -> None:
-    """Write that down."""
-    lines = "\n".join(f"{code} {number}" for code, number in sorted(counts.items()))
-    await memory.keep(_PARKED_NAME, lines.encode("ascii", "replace") or None)

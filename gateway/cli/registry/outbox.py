@@ -43,10 +43,9 @@ from gateway.configuration.settings import Configuration
 from gateway.consents.csv_file import CsvFileError
 from gateway.consents.csv_row import mask, parse_header
 from gateway.refusals import RefusalReports
-from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, is_parked, unpark
+from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, is_parked, keep_parked, unpark
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.registering import Registering
-from gateway.registry.reporting import keep_parked
 
 _BATCH = 1000
 _SHOWN_BAD_ROWS = 20
