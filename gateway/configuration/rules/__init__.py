@@ -37,6 +37,7 @@ from gateway.configuration.rules.sms import (
     delivery_reports_have_a_way_in,
     plain_requests_have_a_way_out,
     requests_belong_to_one_upstream,
+    signatures_can_be_checked,
     sms_rules_say_something,
 )
 from gateway.configuration.rules.transport import (
@@ -75,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     plain_requests_have_a_way_out,
     confirmations_have_a_way_out,
     delivery_reports_have_a_way_in,
+    signatures_can_be_checked,
     sms_rules_say_something,
     smpp_upstreams_can_be_bound_to,
     smpp_listeners_have_what_they_need,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from filters.sms.dialect import InboundCodec
 from filters.sms.dialects.collisions import find_collision
 from filters.sms.dialects.registry import make_dialect
+from filters.sms.http import HttpRequest
 from gateway.configuration.document import Document
 from gateway.configuration.problems import Path, render_path
 from gateway.configuration.rules.shared import beside
@@ -89,6 +91,23 @@ def delivery_reports_have_a_way_in(document: Document) -> Iterator[Finding]:
                 "neither",
                 hint="the provider posts to a path that ends in that secret",
                 concerns=beside(path, "inbound_secret", "inbound_secret_file"),
+            )
+
+
+def signatures_can_be_checked(document: Document) -> Iterator[Finding]:
+    """Who gives a secret to check incoming messages with has a provider that signs them."""
+    for n, upstream in enumerate(document.upstreams.sms):
+        name = "inbound_signing_secret" if upstream.inbound_signing_secret else "inbound_signing_secret_file"
+        if getattr(upstream, name) is None:
+            continue
+        codec = make_dialect(str(upstream.dialect))
+        if isinstance(codec, InboundCodec) and codec.is_inbound_signed(HttpRequest("POST", "/"), b"") is None:
+            yield Finding(
+                ("upstreams", "sms", n, name),
+                "an upstream whose provider signs incoming messages",
+                f'"{upstream.dialect}", which does not',
+                hint="inbound_networks says where they may come from",
+                concerns=(("upstreams", "sms", n, "dialect"),),
             )
 
 
