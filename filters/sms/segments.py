@@ -1,4 +1,4 @@
-"""How many segments a text becomes, and which (3GPP TS 23.040; content rules C1).
+"""How many segments a text becomes (3GPP TS 23.040; content rules C1).
 
 A segment carries 140 octets. What is announced in a header (a national table, the place among several parts) is taken
 from that. A character that takes two units is never split: the segment is closed one unit early instead, so the
@@ -95,23 +95,6 @@ def count_segments(text: str, encoding: Encoding, *, reference_bits: int = 8, co
     """
     capacity = find_capacity(encoding, reference_bits)
     return pack_units(_measure(text, encoding), encoding, capacity).count(code_length)
-
-
-def split_text(text: str, encoding: Encoding, *, reference_bits: int = 8) -> list[str]:
-    """The text of each segment, in order; one for an empty text. Raises ``ValueError`` as ``count_segments``."""
-    capacity = find_capacity(encoding, reference_bits)
-    units = _measure(text, encoding)
-    if units.total <= capacity.single:
-        return [text]
-    parts: list[str] = []
-    taken = 0
-    steps, width = step_units(units, encoding)
-    for start, end in _find_spans(units, encoding, capacity.each):
-        part = steps[start * width : end * width]
-        length = len(part.decode("utf-16-be")) if width == 2 else len(part) - part.count(0xFF)
-        parts.append(text[taken : taken + length])
-        taken += length
-    return parts
 
 
 def _measure(text: str, encoding: Encoding) -> Units:

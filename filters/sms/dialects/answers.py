@@ -1,4 +1,4 @@
-"""What codecs of providers that refuse at once have in common: texts, numbers and answers."""
+"""What codecs have in common: texts, numbers, answers, and what a fate means to the sender."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from filters.sms.dialects.spelled_numbers import international_digits, national_
 from filters.sms.dialects.strict_form import write_form
 from filters.sms.dialects.strict_json import malformed, write_json
 from filters.sms.dialects.strict_xml import Element, write_document
-from filters.sms.dialects.turkish_time import write_time
+from filters.sms.dialects.times import write_time
 from filters.sms.dialects.verimor_values import datacoding_of
 from filters.sms.http import HttpRequest
 from filters.sms.message import SmsRecipient, Submission, TextKind

@@ -12,10 +12,10 @@ from typing import Any
 from filters.reason import Reason
 from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
 from filters.sms.dialects import iletimerkezi_report
+from filters.sms.dialects.answers import is_try_again
 from filters.sms.dialects.headers import segments_header
 from filters.sms.dialects.iletimerkezi_values import answer_of, read_answer_code, status_code_of
 from filters.sms.dialects.in_report import (
-    UNSETTLED,
     all_refused,
     all_relayed,
     all_unknown,
@@ -34,7 +34,7 @@ from filters.sms.dialects.strict_json import (
     text_field,
     write_json,
 )
-from filters.sms.dialects.turkish_time import find_time, write_time
+from filters.sms.dialects.times import find_time, write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass, RecipientType
@@ -202,7 +202,7 @@ class IletiMerkeziDialect:
             if code and code != 200:
                 return answer_of(code)
             return self.write_fault(Fault.UNKNOWN_OUTCOME, "the provider's answer could not be read")
-        if any(fate.outcome in UNSETTLED for fate in fates):
+        if any(is_try_again(fate) for fate in fates):
             return self.write_fault(Fault.UNAVAILABLE, "nobody could be checked")
         if all(fate.reason is Reason.ADDRESS_INVALID for fate in fates):
             return self.write_fault(Fault.BAD_NUMBER, "no number could be read")

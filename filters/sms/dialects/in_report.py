@@ -8,11 +8,10 @@ from typing import TypeVar
 
 from filters.reason import Reason
 from filters.sms.dialect import Fault
+from filters.sms.dialects.answers import is_bad_number, is_try_again
 from filters.sms.http import HttpResponse
 from filters.sms.message import Relayed, SmsFate
 from filters.vocabulary import Outcome
-
-UNSETTLED = frozenset({Outcome.DEFERRED, Outcome.UNKNOWN})
 
 _Row = TypeVar("_Row")
 
@@ -25,9 +24,9 @@ def refused_whole(fates: Sequence[SmsFate]) -> Fault | None:
     Success says "look into the report"; it would be a lie where somebody is only put off, and useless where no number
     could be read at all.
     """
-    if any(fate.outcome in UNSETTLED for fate in fates):
+    if any(is_try_again(fate) for fate in fates):
         return Fault.UNAVAILABLE
-    if all(fate.reason is Reason.ADDRESS_INVALID for fate in fates):
+    if all(is_bad_number(fate) for fate in fates):
         return Fault.BAD_NUMBER
     return None
 

@@ -22,7 +22,8 @@ from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, write_json
-from filters.sms.dialects.webhooks import find_time, read_any_form
+from filters.sms.dialects.times import find_iso
+from filters.sms.dialects.webhooks import read_any_form
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission
 from filters.vocabulary import MessageClass, Outcome
@@ -327,4 +328,4 @@ def _report_row(job_id: str, entry: ReportEntry, number_field: str) -> dict[str,
 
 
 def _received_at(row: dict[str, Any]) -> float | None:
-    return find_time(row.get("receivedAt"))
+    return find_iso(row.get("receivedAt"))

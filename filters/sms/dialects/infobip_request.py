@@ -14,10 +14,10 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.answers import check_text
 from filters.sms.dialects.field_names import place
 from filters.sms.dialects.international_numbers import find_international
-from filters.sms.dialects.iso_time import parse_iso
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, TEXTS, Shape, check_shape
 from filters.sms.dialects.spelled_numbers import SharedTexts
 from filters.sms.dialects.strict_json import list_field, malformed, object_field, text_field
+from filters.sms.dialects.times import parse_iso
 from filters.sms.message import Alphabet, SmsRecipient, TextKind
 from filters.vocabulary import RecipientType
 

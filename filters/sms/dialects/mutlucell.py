@@ -21,7 +21,7 @@ from filters.sms.dialects.spelled_numbers import SharedTexts, read_number_list
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import malformed
 from filters.sms.dialects.strict_xml import Element, check_element, read_xml, write_document
-from filters.sms.dialects.turkish_time import find_time
+from filters.sms.dialects.times import find_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission
 

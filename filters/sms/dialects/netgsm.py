@@ -47,7 +47,7 @@ from filters.sms.dialects.strict_json import (
     text_field,
     write_json,
 )
-from filters.sms.dialects.turkish_time import write_time
+from filters.sms.dialects.times import write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass

@@ -38,7 +38,7 @@ from filters.sms.dialects.netgsm_values import (
 from filters.sms.dialects.spelled_numbers import SharedTexts, national_digits, read_number_list
 from filters.sms.dialects.strict_form import read_query, refuse_query, required_field, write_form
 from filters.sms.dialects.strict_json import malformed
-from filters.sms.dialects.turkish_time import write_time
+from filters.sms.dialects.times import write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 

@@ -15,7 +15,7 @@ from filters.sms.dialects.strict_json import (
     parse_json,
     read_json_object,
 )
-from filters.sms.dialects.turkish_time import find_time, write_time
+from filters.sms.dialects.times import find_time, write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import ReportEntry
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.strict_json import malformed
-from filters.sms.dialects.turkish_time import find_time
+from filters.sms.dialects.times import find_time
 from filters.sms.message import Alphabet
 from filters.vocabulary import MessageClass, RecipientType
 

@@ -19,9 +19,9 @@ from filters.sms.dialects.composed import compose_twilio
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.international_numbers import find_international
-from filters.sms.dialects.iso_time import parse_iso
 from filters.sms.dialects.strict_form import read_form, refuse_query, required_field, write_form
 from filters.sms.dialects.strict_json import json_response, malformed
+from filters.sms.dialects.times import parse_iso
 from filters.sms.dialects.webhooks import read_form_body
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind

@@ -21,7 +21,7 @@ from filters.sms.dialects.shapes import CODE, CODES, TEXT, Shape, check_shape
 from filters.sms.dialects.spelled_numbers import SharedTexts
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, list_field, malformed, read_json_object, write_json
-from filters.sms.dialects.turkish_time import find_time
+from filters.sms.dialects.times import find_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass

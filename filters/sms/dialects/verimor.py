@@ -43,7 +43,7 @@ from filters.sms.dialects.strict_json import (
     text_field,
     write_json,
 )
-from filters.sms.dialects.turkish_time import write_time
+from filters.sms.dialects.times import write_time
 from filters.sms.dialects.verimor_values import (
     CLASSES,
     RECIPIENT_TYPES,

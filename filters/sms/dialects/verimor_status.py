@@ -16,7 +16,7 @@ from filters.sms.dialect import RequestRefusedError
 from filters.sms.dialects.in_report import passed_on
 from filters.sms.dialects.strict_form import parse_fields
 from filters.sms.dialects.strict_json import json_response, malformed, parse_json
-from filters.sms.dialects.turkish_time import write_time
+from filters.sms.dialects.times import write_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import ReportEntry
 

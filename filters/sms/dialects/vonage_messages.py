@@ -24,8 +24,8 @@ from filters.sms.dialects.international_numbers import find_international
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, check_shape
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, text_field, write_json
+from filters.sms.dialects.times import find_iso
 from filters.sms.dialects.vonage_sms import mint_uuid
-from filters.sms.dialects.webhooks import find_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission
 from filters.vocabulary import Outcome
@@ -177,7 +177,7 @@ class VonageMessagesDialect:
         if type(sender) is not str or type(message_id) is not str:
             return ()
         destination = str(found.get("to") or "")
-        return (InboundMessage(sender, destination, found["text"], message_id, find_time(found.get("timestamp"))),)
+        return (InboundMessage(sender, destination, found["text"], message_id, find_iso(found.get("timestamp"))),)
 
     def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:
         """A JWT under HS256 in the Authorization field, whose ``payload_hash`` is the SHA-256 of the body."""

@@ -21,7 +21,8 @@ from filters.sms.dialects.international_numbers import find_international
 from filters.sms.dialects.shapes import CODE, SWITCH, TEXT, check_shape
 from filters.sms.dialects.strict_form import parse_fields, read_form, read_query, refuse_query, write_form
 from filters.sms.dialects.strict_json import code_field, json_response, malformed, read_json_object, write_json
-from filters.sms.dialects.webhooks import find_time, read_any_fields
+from filters.sms.dialects.times import find_iso
+from filters.sms.dialects.webhooks import read_any_fields
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import Outcome
@@ -196,7 +197,7 @@ class VonageSmsDialect:
                 found.get("to", ""),
                 found["text"],
                 message_id,
-                find_time(found.get("message-timestamp")),
+                find_iso(found.get("message-timestamp")),
             ),
         )
 

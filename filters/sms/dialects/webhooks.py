@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from urllib.parse import unquote_plus
 
-from filters.sms.dialect import RequestRefusedError
-from filters.sms.dialects.iso_time import parse_iso
 from filters.sms.dialects.strict_form import parse_fields
 from filters.sms.dialects.strict_json import malformed, parse_json
 from filters.sms.http import HttpRequest
@@ -38,13 +36,3 @@ def read_any_fields(request: HttpRequest) -> dict[str, str]:
     if type(found) is not dict:
         raise malformed("the body: expected a JSON object")
     return {name: value if type(value) is str else str(value) for name, value in found.items()}
-
-
-def find_time(text: object) -> float | None:
-    """An ISO time in a webhook, None where there is none that can be read: the time is only for the record."""
-    if type(text) is not str:
-        return None
-    try:
-        return parse_iso(text, "the time")
-    except RequestRefusedError:
-        return None

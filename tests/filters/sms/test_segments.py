@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.sms.alphabet import Encoding, find_characters, measure_text
-from filters.sms.segments import count_segments, find_capacity, pack_units, split_text
+from filters.sms.segments import count_segments, find_capacity, pack_units
 from tests.support import sms_counting
 
 CAPACITIES = [
@@ -106,15 +106,6 @@ def test_counts_equal_those_of_a_second_implementation(
     assert ours == sms_counting.count(text, encoding.value, reference_bits=reference_bits, code=code)
 
 
-@given(st.data(), st.sampled_from(Encoding), st.sampled_from((8, 16)))
-def test_a_split_text_is_whole_and_each_part_fits(data: st.DataObject, encoding: Encoding, reference_bits: int) -> None:
-    """The parts are those of the second implementation: joined they are the text, and no pair was split."""
-    text = data.draw(texts(encoding))
-    parts = split_text(text, encoding, reference_bits=reference_bits)
-    assert parts == sms_counting.segments_of(text, encoding.value, reference_bits=reference_bits)
-    assert "".join(parts) == text
-
-
 @given(st.data(), st.sampled_from(Encoding), st.integers(0, 400))
 def test_room_is_the_most_that_can_still_be_appended(data: st.DataObject, encoding: Encoding, more: int) -> None:
     """``find_room`` and ``count`` agree on both sides of the edge, also behind pairs that left a septet unused."""
@@ -158,5 +149,3 @@ def test_what_an_encoding_lacks_is_not_counted() -> None:
     """A count of a text that cannot be sent would be a lie."""
     with pytest.raises(ValueError, match="gsm7"):
         count_segments("ş", Encoding.GSM7)
-    with pytest.raises(ValueError, match="gsm7"):
-        split_text("ş", Encoding.GSM7)
