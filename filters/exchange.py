@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -53,6 +53,8 @@ class OutgoingMail:
     ``may_have_dot_lines`` False: it is certain that no line of the content begins with a dot.
     ``valid_s``: how many seconds from now it may wait for a connection; a transaction not begun by then is not begun
     but answered ``EXPIRED``. ``is_again``: it comes back after that, decided anew, and goes before those who wait.
+    ``still_stands`` is asked where the next hop wants the content later than ``valid_s``: it calls back once, with
+    whether the content may still leave; if not, nothing is sent and the answer is ``EXPIRED`` as well.
     """
 
     sender: bytes
@@ -64,6 +66,7 @@ class OutgoingMail:
     valid_s: float = inf
     is_again: bool = False
     may_have_dot_lines: bool = True
+    still_stands: Callable[[Callable[[bool], None]], None] | None = None
 
 
 EXPIRED = RecipientOutcome(Outcome.DEFERRED, Reply(451, "3.2", "waited too long for the next hop"))

@@ -237,12 +237,15 @@ class MailPipeline:
             self._settle_waiting(mail, Reason.PARTLY_REFUSED)
         self._rewrite(mail)
 
-    def _judge(self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure) -> None:
+    def _weigh(
+        self, mail: MailInHand, count: int, answer: Lookup | LookupFailure
+    ) -> tuple[Facts, Policy, Sequence[bytes | None]]:
+        """What a decision now rests on: the facts common to all, the brand's policy, and what is known of each."""
         found = mail.classification
         assert found is not None
-        now = self._clock()
+        now = int(self._clock())
         policy, brand = _EXEMPT_POLICY, None
-        values: Sequence[bytes | None] = (None,) * len(recipients)
+        values: Sequence[bytes | None] = (None,) * count
         failure: LookupFailure | None = None
         how_fresh, staleness_s = FreshnessState.COLD, None
         if mail.brand is not None:
@@ -250,24 +253,28 @@ class MailPipeline:
         if mail.is_commercial:
             if isinstance(answer, Lookup):
                 values = answer.values
-                how_fresh, staleness_s = freshness(answer.watermark_at, int(now), policy)
+                how_fresh, staleness_s = freshness(answer.watermark_at, now, policy)
             else:
                 failure = answer
-            if len(values) != len(recipients):  # whose state is whose?
-                values, failure = (None,) * len(recipients), LookupFailure.BROKEN
-        if answer is mail.lookup:  # the record tells of the first reading, on which most recipients were decided
-            mail.freshness, mail.staleness_s = how_fresh, staleness_s
+            if len(values) != count:  # whose state is whose?
+                values, failure = (None,) * count, LookupFailure.BROKEN
         facts = Facts(
             found.message_class,
             Channel.EMAIL,
             found.recipient_type,
             brand,
             how_fresh,
-            int(now),
+            now,
             staleness_s,
             failure,
             found.is_tagged,
         )
+        return facts, policy, values
+
+    def _judge(self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure) -> None:
+        facts, policy, values = self._weigh(mail, len(recipients), answer)
+        if answer is mail.lookup:  # the record tells of the first reading, on which most recipients were decided
+            mail.freshness, mail.staleness_s = facts.freshness, facts.staleness_s
         judged_at = self._monotonic()
         known: dict[bytes | None, tuple[Decision, State]] = {}
         for recipient, value in zip(recipients, values, strict=True):
@@ -283,7 +290,7 @@ class MailPipeline:
             else:
                 recipient.settle_by(decision)
         mail.is_personal = mail.is_commercial or (
-            policy.service_opt_out and brand is not None and decision.opt_out is OptOut.RECOMMENDED
+            policy.service_opt_out and facts.brand is not None and decision.opt_out is OptOut.RECOMMENDED
         )
 
     def _rewrite(self, mail: MailInHand) -> None:
@@ -470,6 +477,7 @@ class MailPipeline:
                     first.judged_at + DECISION_VALID_S - self._monotonic() if mail.is_commercial else inf,
                     first.is_again,
                     may_have_dot_lines,
+                    partial(self._ask_again, mail, first) if mail.is_commercial else None,
                 ),
                 partial(self._relayed, mail, recipients),
             )
@@ -612,6 +620,25 @@ class MailPipeline:
             self._fail(mail, fault)
         else:
             self._go_on(mail)
+
+    def _ask_again(self, mail: MailInHand, recipient: RecipientInHand, answer: Callable[[bool], None]) -> None:
+        """The next hop took its time to ask for the content: would the decision be the same now (E19)?"""
+        assert mail.brand is not None
+        try:
+            code = mail.brand.brand.code
+            self._index.lookup(code, (recipient.key,), None, partial(self._asked_again, mail, answer))
+        except Exception as fault:
+            self._log_fault(mail, fault)
+            answer(False)
+
+    def _asked_again(self, mail: MailInHand, answer: Callable[[bool], None], found: Lookup | LookupFailure) -> None:
+        stands = False
+        try:
+            facts, policy, (value,) = self._weigh(mail, 1, found)
+            stands = _decide_on(facts, value, policy)[0].verdict is Verdict.PERMIT
+        except Exception as fault:
+            self._log_fault(mail, fault)
+        answer(stands)
 
     def _fail(self, mail: MailInHand, fault: BaseException) -> None:
         """A fault of ours: whoever is still open is deferred, and the message goes on to be recorded and answered."""

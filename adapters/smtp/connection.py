@@ -6,6 +6,7 @@ import asyncio
 import math
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from adapters.smtp.commands import PIECE_BYTES, iterate_stuffed, stuff_dots
@@ -111,6 +112,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._job: Job | None = None
         self._following: Job | None = None
+        self._is_asking = False
         self._following_bytes = 0
         self._content_out_at = 0.0
         self._is_prompt = False
@@ -203,7 +205,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_paused = False
         if self._pieces is not None:
             self._pump()
-        elif self.dialogue.phase is Phase.CONTENT:
+        elif self.dialogue.phase is Phase.CONTENT and not self._is_asking:
             self._note_content_out()
 
     def eof_received(self) -> None:
@@ -301,12 +303,35 @@ class UpstreamConnection(asyncio.Protocol):
     def _write_content(self) -> None:
         job = self._job
         assert job is not None
-        assert self._transport is not None
-        if job.is_follower and job.valid_until < self._now():
-            self._job = None
-            self.cut(Fault.TIMED_OUT)
-            self._owner.job_expired(job)
+        if job.valid_until >= self._now():
+            self._send_content(job)
             return
+        still_stands = job.mail.still_stands
+        if still_stands is None:
+            # Whoever gave no way to ask meant only that it must not wait for a connection, nor behind another.
+            (self._expire if job.is_follower else self._send_content)(job)
+            return
+        self._is_asking = True
+        still_stands(partial(self._go_on_late, job))
+
+    def _go_on_late(self, job: Job, stands: bool) -> None:
+        """The answer for a message whose content the server wanted later than its decision holds."""
+        if self._job is not job or not self._is_asking or self.is_over:
+            return  # the connection was lost meanwhile, and the message is answered
+        self._is_asking = False
+        if stands:
+            self._send_content(job)
+        else:
+            self._expire(job)
+
+    def _expire(self, job: Job) -> None:
+        """Nothing of the content has left, and after DATA there is no other way back (RFC 5321 4.1.1.5)."""
+        self._job = None
+        self.cut(Fault.TIMED_OUT)
+        self._owner.job_expired(job)
+
+    def _send_content(self, job: Job) -> None:
+        assert self._transport is not None
         job.is_follower = False
         content = job.mail.content
         if len(content) > PIECE_BYTES:

@@ -177,6 +177,7 @@ class SmtpUpstream:
             self._answer_all(job, SHUT_DOWN, TransactionResult.DEFERRED)
         elif self._idle:
             connection = self._idle.pop()
+            job.valid_until = self._loop.time() + mail.valid_s
             if not self._try_start(connection, job):
                 self._idle.append(connection)
         elif not mail.is_again and not self.has_room:

@@ -714,3 +714,28 @@ def test_every_reason_for_a_drop_is_permanent_and_every_one_for_a_deferral_is_no
                 assert clause.reason.reply.is_permanent
             if clause.verdict is Verdict.DEFER:
                 assert clause.reason.reply.is_temporary
+
+
+async def test_a_next_hop_slow_to_ask_for_content_is_told_what_holds_then(world: PipelineWorld) -> None:
+    """Edge case E19: a refusal, a failing index or a stale one between DATA and 354 stops the content."""
+    world.send(mail(COMMERCIAL), [AYSE, BORA])
+    answers: list[bool] = []
+    for_ayse, for_bora = (each.mail.still_stands for each in world.upstream.given)
+    assert for_ayse is not None
+    assert for_bora is not None
+    for_ayse(answers.append)
+    await world.refuse(AYSE)
+    for_ayse(answers.append)
+    for_bora(answers.append)
+    world.index.failure = LookupFailure.UNREACHABLE
+    for_bora(answers.append)
+    world.index.failure = None
+    world.clock.now += 90 * 24 * 3600
+    for_bora(answers.append)
+    assert answers == [True, False, True, False, False]
+
+
+async def test_informational_content_is_never_asked_about(world: PipelineWorld) -> None:
+    """It needs no consent, so nothing that changes can stop it."""
+    world.send(mail(INFORMATIONAL), [AYSE])
+    assert [each.mail.still_stands for each in world.upstream.given] == [None]

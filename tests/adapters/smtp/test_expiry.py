@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
+
+import pytest
 
 from adapters.smtp import TransactionResult
 from filters.envelope import RecipientOutcome
@@ -99,5 +102,91 @@ def test_under_steady_overload_everything_is_sent_all_the_same(run: Any, make_ma
             await over
             assert expired
             assert len(sink.taken) == 60
+
+    run(scenario())
+
+
+class SlowToAsk:
+    """A next hop that waits ``delay_s`` between DATA and its 354, and keeps what content it gets."""
+
+    def __init__(self, delay_s: float) -> None:
+        self.delay_s = delay_s
+        self.contents: list[bytes] = []
+        self.is_hanging_up = False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 slow.example\r\n")
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while line := await reader.readline():
+                if line.startswith(b"DATA"):
+                    await asyncio.sleep(self.delay_s)
+                    writer.write(b"354 Now\r\n")
+                    if self.is_hanging_up:
+                        break
+                    self.contents.append(await reader.readuntil(b"\r\n.\r\n"))
+                writer.write(b"250 Ok\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_content_wanted_too_late_leaves_only_if_the_decision_still_stands(
+    run: Any, make_mail: Any, relay: Any, stands: bool
+) -> None:
+    """The next hop took longer over DATA than the decision holds: it is asked about; a no sends nothing."""
+
+    async def scenario() -> None:
+        async with SlowToAsk(0.2) as slow, upstream_to(slow.port) as upstream:
+            asked: list[Any] = []
+            mail = make_mail("a", valid_s=0.05, still_stands=asked.append)
+            answer = relay(upstream, mail)
+            await asyncio.sleep(0.4)
+            assert len(asked) == 1
+            assert slow.contents == []
+            asked[0](stands)
+            asked[0](True)  # a second answer changes nothing
+            fates = await answer
+            assert (fates[0].outcome is Outcome.RELAYED) is stands
+            assert (fates[0] is EXPIRED) is not stands
+            assert len(slow.contents) == stands
+
+    run(scenario())
+
+
+def test_nobody_is_asked_while_the_decision_holds(run: Any, make_mail: Any, relay: Any) -> None:
+    """An ordinary next hop costs no second look-up."""
+
+    async def scenario() -> None:
+        async with SlowToAsk(0.0) as quick, upstream_to(quick.port) as upstream:
+            asked: list[Any] = []
+            fates = await relay(upstream, make_mail("a", valid_s=5.0, still_stands=asked.append))
+            assert [fate.outcome for fate in fates] == [Outcome.RELAYED]
+            assert asked == []
+
+    run(scenario())
+
+
+def test_a_connection_lost_while_being_asked_is_answered_once_and_the_late_word_is_nothing(
+    run: Any, make_mail: Any, relay: Any
+) -> None:
+    """The content had not left, so nothing can have been delivered; the permission that comes then sends nothing."""
+
+    async def scenario() -> None:
+        async with SlowToAsk(0.2) as slow, upstream_to(slow.port) as upstream:
+            slow.is_hanging_up = True
+            asked: list[Any] = []
+            fates = await relay(upstream, make_mail("a", valid_s=0.05, still_stands=asked.append))
+            assert [fate.outcome for fate in fates] == [Outcome.DEFERRED]
+            asked[0](True)
+            await asyncio.sleep(0.05)
+            assert slow.contents == []
 
     run(scenario())
