@@ -15,6 +15,7 @@ import structlog
 
 from gateway.app import load
 from gateway.housekeeping import Housekeeping, default_housekeeping_command
+from gateway.secrets import load_or_create_secrets
 
 CONFIGURATION = """
 [store]
@@ -131,6 +132,7 @@ async def test_the_real_run_seals_at_the_lowest_priority(tmp_path: Path) -> None
     file.write_text(CONFIGURATION)
     before = os.getpriority(os.PRIO_PROCESS, 0)
     configuration = load(file)
+    load_or_create_secrets(configuration)  # as the start of the gateway does
     async with keeping_house(default_housekeeping_command(), lambda: pickle.dumps(configuration)) as housekeeping:
         await until(lambda: housekeeping.describe()["runs"])
     assert housekeeping.describe()["last_problem"] == ""
