@@ -33,7 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import lmdb
 
@@ -239,7 +239,15 @@ class LmdbStore(Store):
         if self._is_closed:
             done(False)
             return
-        self._notes_waiting.put((name, sealed, done, asyncio.get_running_loop()))
+        self._notes_waiting.put(_Note(name, sealed, self._notes_s, done, asyncio.get_running_loop()))
+        self._writer.submit(self._write_notes)
+
+    def claim_note(self, name: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
+        check_digest(name)
+        if self._is_closed:
+            done(None)
+            return
+        self._notes_waiting.put(_Note(name, sealed, keep_s, done, asyncio.get_running_loop(), is_claim=True))
         self._writer.submit(self._write_notes)
 
     def _write_notes(self) -> None:
@@ -251,19 +259,27 @@ class LmdbStore(Store):
         if not waiting:
             return
         now = int(self._clock())
-        expiry = _EXPIRY.pack(now + self._notes_s)
+        answers: list[bool | None]
         try:
             with self._env.begin(write=True) as txn:
-                for name, sealed, _, _ in waiting:
-                    txn.put(name, expiry + sealed, db=self._notes)
-                    txn.put(expiry + name, b"", db=self._notes_due)
+                answers = [self._put_note(txn, note, now) for note in waiting]
                 self._forget(txn, self._notes, self._notes_due, now)
-            is_kept = True
         except lmdb.Error:
-            is_kept = False
-        for _, _, done, loop in waiting:
+            answers = [None if note.is_claim else False for note in waiting]
+        for note, answer in zip(waiting, answers, strict=True):
             with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
-                loop.call_soon_threadsafe(done, is_kept)
+                note.loop.call_soon_threadsafe(note.done, answer)
+
+    def _put_note(self, txn: Transaction[bytes], note: _Note, now: int) -> bool:
+        """False where a claim comes too late."""
+        if note.is_claim:
+            packed = txn.get(note.name, b"", self._notes)
+            if packed and _EXPIRY.unpack_from(packed)[0] > now:
+                return False
+        expiry = _EXPIRY.pack(now + note.keep_s)
+        txn.put(note.name, expiry + note.sealed, db=self._notes)
+        txn.put(expiry + note.name, b"", db=self._notes_due)
+        return True
 
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         now = int(self._clock())
@@ -543,8 +559,15 @@ class LmdbStore(Store):
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
 
-_Note = tuple[bytes, bytes, Callable[[bool], None], asyncio.AbstractEventLoop]
-"""A ``keep_note`` on its way to the writer."""
+class _Note(NamedTuple):
+    """A ``keep_note`` or ``claim_note`` on its way to the writer."""
+
+    name: bytes
+    sealed: bytes
+    keep_s: int
+    done: Callable[..., None]
+    loop: asyncio.AbstractEventLoop
+    is_claim: bool = False
 
 
 class _Taken:

@@ -347,6 +347,20 @@ class RedisStore(Store):
         request = pack_command(b"SET", _NOTE + name, sealed, b"EX", self._notes_s)
         connection.send(request, 1, answer, self._options.lookup_deadline_s)
 
+    def claim_note(self, name: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
+        check_digest(name)
+        connection = self._free_connection()
+        if connection is None:
+            done(None)
+            return
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
+            done(replies[0] is not None if is_answered and not isinstance(replies, LookupFailure) else None)
+
+        request = pack_command(b"SET", _NOTE + name, sealed, b"NX", b"EX", b"%d" % keep_s)
+        connection.send(request, 1, answer, self._options.lookup_deadline_s)
+
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         connection = self._free_connection() if names else None
         if connection is None:

@@ -146,6 +146,11 @@ class Store(ABC):
         """Keep ``sealed`` for some days; a later note of the same name replaces it. ``done(True)`` once it is kept."""
 
     @abstractmethod
+    def claim_note(self, name: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
+        """Keep ``sealed`` for ``keep_s`` seconds if no note has that name: ``done(True)``; ``done(False)`` if one has,
+        whoever put it there; ``done(None)`` if the store did not say."""
+
+    @abstractmethod
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The notes in the order of ``names``, None for one that is not there; None if they could not be asked."""
 

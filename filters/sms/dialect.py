@@ -186,6 +186,25 @@ class Composer(Protocol):
         """
 
 
+class Cancellation(NamedTuple):
+    """How what was scheduled is called off: the request for it, with the account's credentials, and whether it ends the
+    whole job or concerns this one recipient alone."""
+
+    request: HttpRequest
+    is_whole: bool
+
+
+@runtime_checkable
+class Canceller(Protocol):
+    """A dialect whose scheduled sends can be called off. Optional."""
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        """Calls off the message of the ``nth`` recipient in ``relayed``; None where nothing names it."""
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        """Whether the provider's answer to that says that it will not be sent."""
+
+
 class InboundMessage(NamedTuple):
     """An SMS that a person sent to one of our numbers, as a provider's webhook tells it.
 

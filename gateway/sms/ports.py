@@ -27,5 +27,9 @@ class NoteStore(Protocol):
     def keep_note(self, key: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
         """``done(True)`` once it is kept; a later note under the same key replaces it."""
 
+    def claim_note(self, key: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
+        """As ``keep_note`` for ``keep_s`` seconds, but only where nothing is kept under that key: ``done(False)`` where
+        something is, ``done(None)`` where the store did not say."""
+
     def find_notes(self, keys: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The notes of ``keys`` in order, None for one that is not there; None for all if they could not be asked."""

@@ -30,6 +30,13 @@ class SealedNotes:
         name = self._seal.names(*about)[0]
         self._notes.keep_note(name, self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES)), done)
 
+    async def claim(self, about: tuple[str, ...], plain: bytes, keep_s: int) -> bool | None:
+        """Whether it is kept, for ``keep_s`` seconds: False where there is a note about the same already, None where
+        the store did not say."""
+        name = self._seal.names(*about)[0]
+        sealed = self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES))
+        return await answer_of(partial(self._notes.claim_note, name, sealed, keep_s))
+
     async def find(self, abouts: Sequence[tuple[str, ...]]) -> list[bytes | None] | None:
         """In order, None for one that is not there or does not open; None for all if the store could not be asked."""
         names = [self._seal.names(*about) for about in abouts]

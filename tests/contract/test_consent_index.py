@@ -382,3 +382,19 @@ async def test_a_later_note_replaces_an_earlier_one_of_the_same_name(index: Any)
     assert await keep(index, b"one", b"first")
     assert await keep(index, b"one", b"second")
     assert list(await find(index, b"one")) == [b"second"]
+
+
+async def claim(index: Any, name: bytes, sealed: bytes, keep_s: int = 60) -> bool | None:
+    claimed: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+    index.claim_note(name, sealed, keep_s, claimed.set_result)
+    return await asyncio.wait_for(claimed, 5)
+
+
+async def test_of_all_who_claim_a_name_one_gets_it(index: Any) -> None:
+    """At once or one after the other; a name that is kept already is nobody's to claim."""
+    answers = await asyncio.gather(*(claim(index, b"claimed", b"by %d" % n) for n in range(8)))
+    assert sorted(answers) == [False] * 7 + [True]
+    assert list(await find(index, b"claimed")) == [b"by %d" % answers.index(True)]
+    assert await keep(index, b"kept", b"first")
+    assert await claim(index, b"kept", b"second") is False
+    assert list(await find(index, b"kept")) == [b"first"]

@@ -60,6 +60,11 @@ class MemoryIndex:
         self.notes[name] = sealed
         done(True)
 
+    def claim_note(self, name: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
+        is_free = name not in self.notes
+        self.notes.setdefault(name, sealed)
+        done(is_free)
+
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         done([self.notes.get(name) for name in names])
 

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filters.reason import Reason
-from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects import iletimerkezi_report
 from filters.sms.dialects.answers import is_try_again
 from filters.sms.dialects.headers import segments_header
@@ -173,6 +181,15 @@ class IletiMerkeziDialect:
                 ],
             },
         )
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        if not relayed.job_id:
+            return None
+        request = _request(submission.credential_id, submission.fields["hash"], {"id": relayed.job_id})
+        return Cancellation(request._replace(path="/v1/cancel-order/json"), is_whole=True)
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        return response.status == 200 and read_answer_code(response)[0] == 200
 
     # -- answers --------------------------------------------------------------------------------------------------
 

@@ -14,13 +14,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from filters.reason import Reason
-from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    InboundMessage,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects.answers import find_object, is_bad_number, is_try_again, sentence
 from filters.sms.dialects.composed import compose_infobip
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
-from filters.sms.dialects.strict_form import refuse_query
+from filters.sms.dialects.strict_form import refuse_query, write_form
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, write_json
 from filters.sms.dialects.times import find_iso
 from filters.sms.dialects.webhooks import read_any_form
@@ -131,6 +140,18 @@ class InfobipDialect:
     def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
         """A ``Composer``; ``account`` as ``composed`` says."""
         return compose_infobip(submission, account)
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        if not relayed.job_id:
+            return None
+        headers = (*submission.fields["headers"], ("content-type", "application/json"))
+        query = write_form([("bulkId", relayed.job_id)])
+        body = write_json({"status": "CANCELED"})
+        return Cancellation(HttpRequest("PUT", "/sms/1/bulks/status", query, headers, body), is_whole=True)
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        found = find_object(response)
+        return response.status == 200 and found is not None and found.get("status") in _ENDED
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filters.reason import Reason
-from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.composed import compose_jetsms
 from filters.sms.dialects.headers import carried_headers, segments_header
@@ -141,6 +149,24 @@ class JetSmsDialect:
     def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
         """A ``Composer``; ``account`` as ``composed`` says."""
         return compose_jetsms(submission, account)
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        """Not confirmed: the names of its fields beside those of the account."""
+        message_id = relayed.fates[nth].upstream_id
+        if not message_id:
+            return None
+        body = submission.fields["body"]
+        account = {name: body[name] for name in ("user", "password") if name in body}
+        headers = (*submission.fields["headers"], ("content-type", "application/json"))
+        request = HttpRequest("POST", "/api/CancelSms", "", headers, write_json({**account, "messageid": message_id}))
+        return Cancellation(request, is_whole=False)
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        found = find_object(response)
+        said = _get(found, "status") if found is not None else None
+        if said is None and found is not None:
+            said = _get(found, "responsecode")
+        return response.status == 200 and str(said) in ("0", "00")
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

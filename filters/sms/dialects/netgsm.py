@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.sms.dialect import Call, CallKind, Fault, JobSearch, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    JobSearch,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects import netgsm_report
 from filters.sms.dialects.headers import account_of, segments_header
 from filters.sms.dialects.in_report import (
@@ -193,6 +202,17 @@ class NetgsmDialect:
         credentials = basic_header(account.get("username", ""), account.get("password", ""))
         path = f"{_BASE}otp" if is_otp else f"{_BASE}send"
         return HttpRequest("POST", path, "", (("content-type", "application/json"), credentials), write_json(body))
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        authorization = submission.fields["authorization"]
+        if not relayed.job_id or authorization is None or submission.operation == OTP.operation:
+            return None
+        headers = (("content-type", "application/json"), ("authorization", authorization))
+        body = write_json({"jobid": relayed.job_id})
+        return Cancellation(HttpRequest("POST", f"{_BASE}cancel", "", headers, body), is_whole=True)
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        return response.status == 200 and _read_code(response)[0] in ACCEPTED
 
     # -- answers --------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,16 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
-from filters.sms.dialect import Call, CallKind, Fault, InboundMessage, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    InboundMessage,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects.answers import check_text, find_object, is_bad_number, is_try_again, sentence
 from filters.sms.dialects.composed import compose_twilio
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
@@ -118,6 +127,17 @@ class TwilioDialect:
     def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
         """A ``Composer``; ``account`` as ``composed`` says."""
         return compose_twilio(submission, account)
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        path = f"{submission.fields['path'].removesuffix('.json')}/{relayed.job_id}.json"
+        if not relayed.job_id or not _ONE(path):
+            return None
+        headers = (*submission.fields["headers"], ("content-type", "application/x-www-form-urlencoded"))
+        return Cancellation(HttpRequest("POST", path, "", headers, b"Status=canceled"), is_whole=True)
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        found = find_object(response)
+        return response.status == 200 and found is not None and found.get("status") == "canceled"
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

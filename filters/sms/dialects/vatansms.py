@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.sms.dialect import Call, CallKind, Fault, RefusalModel, RequestRefusedError, Segments
+from filters.sms.dialect import (
+    Call,
+    CallKind,
+    Cancellation,
+    Fault,
+    RefusalModel,
+    RequestRefusedError,
+    Segments,
+)
 from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.composed import compose_vatansms
 from filters.sms.dialects.headers import carried_headers, segments_header
@@ -136,6 +144,21 @@ class VatanSmsDialect:
     def compose(self, submission: Submission, account: Mapping[str, str]) -> HttpRequest:
         """A ``Composer``; ``account`` as ``composed`` says."""
         return compose_vatansms(submission, account)
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        """Not confirmed: that the job is named by ``id``."""
+        if not relayed.job_id:
+            return None
+        body = submission.fields["body"]
+        asked = {name: body[name] for name in ("api_id", "api_key") if name in body} | {"id": relayed.job_id}
+        headers = (*submission.fields["headers"], ("content-type", "application/json"))
+        return Cancellation(
+            HttpRequest("POST", f"{_BASE}/cancel/future-sms", "", headers, write_json(asked)), is_whole=True
+        )
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        found = find_object(response)
+        return response.status == 200 and found is not None and found.get("status") in ("success", True)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         found = find_object(response)

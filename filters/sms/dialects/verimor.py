@@ -14,6 +14,7 @@ from typing import Any
 from filters.sms.dialect import (
     Call,
     CallKind,
+    Cancellation,
     Fault,
     InboundMessage,
     JobSearch,
@@ -188,6 +189,18 @@ class VerimorDialect:
             messages[-1][1].append(dialled_digits(recipient.number))
         body["messages"] = [{"msg": submission.texts[text], "dest": ",".join(dest)} for text, dest in messages]
         return HttpRequest("POST", "/v2/send.json", "", (("content-type", "application/json"),), write_json(body))
+
+    def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
+        path = f"/v2/cancel/{relayed.job_id}"
+        if not _CANCEL_PATH(path):
+            return None
+        headers = (("content-type", "application/json"),)
+        return Cancellation(
+            HttpRequest("POST", path, "", headers, write_json(submission.fields["account"])), is_whole=True
+        )
+
+    def is_cancelled(self, response: HttpResponse) -> bool:
+        return response.status == 200
 
     # -- answers --------------------------------------------------------------------------------------------------
 
