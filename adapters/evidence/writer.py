@@ -61,6 +61,9 @@ _SWITCH_INTERVAL_S = 0.0005
 """Where a thread writes: how long the loop may keep the interpreter while that thread wants it back. At the default of
 5 ms a commit that is on the disk would wait longer for its answer than it took."""
 
+_FEW = 2
+"""For so few nobody waits: below full load the trip costs less than the delay."""
+
 _FILE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
 
 
@@ -69,7 +72,7 @@ class WriterSettings:
     """``sign_every_records`` bounds the size of a proof, ``sign_every_s`` what an unsigned tail can hide.
 
     A trip to the disk costs about as much as a message, whatever it carries: on a fast disk nearly every record would
-    have one of its own. So while more records are on their way than wait, those that wait are held for company,
+    have one of its own. So while many more records are on their way than wait, those that wait are held for company,
     ``patience_s`` at most.
     ``max_pending_bytes`` bounds what waits for the disk; ``min_free_bytes`` must be free before writing starts again
     after an error, so that a disk at its brim does not make the gateway flap. ``has_ring``: whether the kernel's queue
@@ -258,11 +261,11 @@ class EvidenceWriter:
     # -- batches, in the loop -----------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Not at once: what else comes in this turn of the loop shares the trip, or, where more is on its way than
-        waits already, what comes before patience ends."""
+        """Not at once: what else comes in this turn of the loop shares the trip, or, where many more are on their way
+        than wait already, what comes before patience ends."""
         if self._is_due:
             return
-        if self.count_expected() <= len(self._pending):
+        if self.count_expected() <= 2 * len(self._pending) + _FEW:
             self._is_due = True
             self._loop.call_soon(self._submit)
         elif self._patience is None:

@@ -80,12 +80,12 @@ async def test_records_of_one_turn_share_one_trip_to_the_disk(make_writer, evide
 
 
 async def test_a_record_waits_for_company_that_is_on_its_way(make_writer, evidence, kit):
-    """While more records are expected than wait, none goes alone; once they are as many, all share the trip."""
+    """While many more records are expected than wait, none goes alone; once enough are there, all share the trip."""
     writer = make_writer(patience_s=5.0)
     writer.start()
     batches = []
     writer.observe_commit = lambda _seconds, count: batches.append(count)
-    writer.count_expected = lambda: 3
+    writer.count_expected = lambda: 7
     waiting = []
     for number in range(1, 4):
         assert batches == []
@@ -112,9 +112,10 @@ async def test_patience_with_company_that_does_not_come_has_an_end(make_writer, 
 
 
 async def test_a_record_with_which_nothing_can_share_does_not_wait(make_writer, kit):
-    """One session alone is answered as fast as the disk allows, also right behind a trip for others."""
+    """A few sessions are answered as fast as the disk allows, also right behind a trip for others."""
     writer = make_writer(patience_s=60.0)
     writer.start()
+    writer.count_expected = lambda: 2
     async with asyncio.timeout(5.0):
         for number in range(1, 9):
             assert await kit.append(writer, kit.make_record(number)) == [True]
