@@ -75,6 +75,8 @@ _OPTIONS = orjson.OPT_UTC_Z
 class RecordKind(StrEnum):
     DECISION = "decision"
     REFUSAL = "refusal"
+    CANCELLATION = "cancellation"
+    """What was scheduled was called off at the provider after a refusal, or could not be."""
     START = "start"
     STOP = "stop"
     CONFIGURATION = "configuration"

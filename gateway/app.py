@@ -83,7 +83,7 @@ from gateway.opt_out.logo import load_logo
 from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
-from gateway.ports import ConsentIndex
+from gateway.ports import ConsentIndex, RefusalRecorder
 from gateway.refusals import RefusalReports, Refusals
 from gateway.registry.assembly import SyncSide, make_links
 from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics
@@ -101,9 +101,11 @@ from gateway.registry.requery import RememberingKeys, RequeryingIndex
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
-from gateway.sms.assembly import SmsMeans, SmsSide
+from gateway.sms.assembly import SmsMeans, SmsSide, make_scheduled
 from gateway.sms.delivery import DeliveryTarget
 from gateway.sms.observer import SmsObserver
+from gateway.sms.scheduled import CancellingRecorder
+from gateway.sms.sealed_notes import SealedNotes
 from gateway.smtp.listener import MailListener
 from gateway.smtp.memory_budget import MemoryBudget
 from gateway.smtp.settings import ListenerSettings
@@ -474,16 +476,20 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             count=mail_observer.session_event,
         )
         doors.append(MailDoor(mail_listener, order.take(endpoint_key("smtp", listener.address))))
-    recorder = Refusals(
-        store,
-        evidence,
-        *_sealing(configuration, kept),
-        observer,
-        index=store,
-    )
     providers = {
         settings.name: HttpUpstream(_provider_settings(settings), observer) for settings in configuration.sms_upstreams
     }
+    scheduled = make_scheduled(
+        configuration,
+        index=store,
+        notes=SealedNotes(store, _note_seal(kept)),
+        evidence=evidence,
+        upstreams=providers,
+        count=metrics.count_cancellation,
+    )
+    recorder = CancellingRecorder(
+        Refusals(store, evidence, *_sealing(configuration, kept), observer, index=store), scheduled
+    )
     senders = {
         settings.name: HttpUpstream(_delivery_settings(settings, settings.delivery_url), observer)
         for settings in configuration.sms_upstreams
@@ -511,6 +517,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             metrics=metrics,
             node=f"{configuration.hostname}-{order.slot}",
             instance=instance,
+            scheduled=scheduled,
             deliveries=_delivery_targets(senders, pushes),
         ),
     )
@@ -656,7 +663,7 @@ def _http_doors(
     order: WorkerOrder,
     sms: SmsSide,
     consents: ConsentsMeans,
-    recorder: Refusals,
+    recorder: RefusalRecorder,
     tokens: TokenKeys,
     keys: ConsentKeys,
     observer: Observer,
@@ -701,7 +708,7 @@ _SMS_LINE_BYTES = 64 * 1024
 
 
 def _intake_doors(
-    order: WorkerOrder, recorder: Refusals, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
+    order: WorkerOrder, recorder: RefusalRecorder, tokens: TokenKeys, keys: ConsentKeys, observer: Observer
 ) -> list[Door]:
     """Where people refuse by mail: behind the mailto addresses."""
     configuration = order.configuration

@@ -46,6 +46,9 @@ REFUSAL_SOURCES = ("HS_WEB", "HS_EPOSTA", "HS_MESAJ")
 INBOUND_RESULTS = ("refusal", "unclear", "other", "repeated", "failed", "rejected")
 """What an SMS to a number of ours was: told again, not recorded, or from nobody who may tell."""
 
+CANCELLATIONS = ("cancelled", "retried", "failed", "not_remembered")
+"""What became of sends scheduled at a provider for somebody who then refused."""
+
 PAGE_RESPONSES = (("ask", "200"), ("refuse", "200"), ("refuse", "503"), ("not_found", "404"))
 """Answers of the opt-out pages that are there at zero from the start; others join when they occur."""
 
@@ -223,6 +226,12 @@ class WorkerMetrics:
             ),
             [(result,) for result in INBOUND_RESULTS],
         )
+        self._cancellations = _Tally(
+            declare.counter(
+                "sms_cancellations_total", "Scheduled SMS to people who refused before their time.", "result"
+            ),
+            [(result,) for result in CANCELLATIONS],
+        )
         self._drop_reports = _Tally(
             declare.counter(
                 "drop_reports_total", "Reports of recipients left out, to clients that asked for them.", "result"
@@ -301,6 +310,7 @@ class WorkerMetrics:
             self._messages, self._recipients, self._lookups, self._upstream_replies, self._refusals,
             self._refusal_failures, self._evidence, self._rewrite_refusals, self._retry_memory, self._pages,
             self._intake, self._drop_reports, self._http_turned_away, self._sms_calls, self._inbound_sms,
+            self._cancellations,
             *self._plain.values(),
         )  # fmt: skip
         self._timings = (self._message_seconds, self._decision_seconds, self._lookup_seconds, self._commit_seconds)
@@ -361,6 +371,10 @@ class WorkerMetrics:
     def count_inbound_sms(self, result: str) -> None:
         """An SMS that a person sent to a number of ours."""
         self._inbound_sms.add((result,))
+
+    def count_cancellation(self, result: str) -> None:
+        """A scheduled send that is to be called off (``CANCELLATIONS``)."""
+        self._cancellations.add((result,))
 
     def count_retry_memory(self, is_kept: bool) -> None:
         self._retry_memory.add(("kept" if is_kept else "failed",))

@@ -199,6 +199,7 @@ class SmsUpstreamSettings:
     request_bytes: int
     response_bytes: int
     max_lead_s: float
+    scheduled_cancel: str
     code_length: int | None
     inbound_secret: Secret | None
     inbound_networks: tuple[Network, ...]

@@ -269,6 +269,7 @@ class _Settling:
             request_bytes=section.request_size.in_bytes,
             response_bytes=section.response_size.in_bytes,
             max_lead_s=section.max_lead.seconds,
+            scheduled_cancel=str(section.scheduled_cancel),
             code_length=section.code_length,
             inbound_secret=self._secrets.get((*path, "inbound_secret")),
             inbound_networks=section.inbound_networks,

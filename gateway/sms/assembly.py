@@ -17,7 +17,7 @@ from filters.brand import Brand
 from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent_key import ConsentKeys
-from filters.sms.dialect import Composer, DeliveryCodec, Dialect, InboundCodec, InboundMessage
+from filters.sms.dialect import Canceller, Composer, DeliveryCodec, Dialect, InboundCodec, InboundMessage
 from filters.sms.dialects.plain import SEND, PlainDialect
 from filters.sms.dialects.plain_openapi import OPENAPI
 from filters.sms.dialects.registry import make_dialect
@@ -44,6 +44,7 @@ from gateway.sms.pipeline import SmsPipeline
 from gateway.sms.ports import NoteStore, SmsUpstream
 from gateway.sms.reports import DroppedNumbers
 from gateway.sms.route import Outlet, SmsBrand, SmsRoute, TagRule
+from gateway.sms.scheduled import CancelUpstream, ScheduledSends
 from gateway.sms.sealed_notes import SealedNotes
 from gateway.sms.seen import SeenMessages
 from gateway.sms.tags import SmsTags
@@ -68,6 +69,7 @@ class SmsMeans:
     metrics: WorkerMetrics
     node: str
     instance: str
+    scheduled: ScheduledSends | None = None
     deliveries: Mapping[str, DeliveryTarget] = field(default_factory=dict)
     """By upstream, where the sender takes delivery reports that the provider posts."""
 
@@ -121,6 +123,8 @@ class SmsSide:
     async def close(self) -> None:
         for inbound in self._inbounds:
             await inbound.close()
+        if self._means.scheduled is not None:
+            await self._means.scheduled.close()
         for push in self._pushes.values():
             push.close()
         await self.dropped.close()
@@ -251,6 +255,7 @@ class SmsSide:
             settings.request_bytes,
             settings.max_lead_s,
             push_dropped=self._pushes[settings.name].push if settings.name in self._pushes else None,
+            scheduled=self._means.scheduled,
         )
 
     def _plain_route(self, listener: str, settings: SmsUpstreamSettings) -> SmsRoute:
@@ -267,6 +272,7 @@ class SmsSide:
             settings.request_bytes,
             settings.max_lead_s,
             outlet,
+            scheduled=self._means.scheduled,
         )
 
     def _rules(self, upstream: str) -> tuple[TagRule, ...]:
@@ -336,6 +342,30 @@ class SmsSide:
             for settings in self._configuration.brands
             if settings.sms_opt_out is not None
         )
+
+
+def make_scheduled(
+    configuration: Configuration,
+    *,
+    index: ConsentIndex,
+    notes: SealedNotes,
+    evidence: EvidenceLog,
+    upstreams: Mapping[str, SmsUpstream],
+    count: Callable[[str], None],
+) -> ScheduledSends:
+    """For the upstreams whose dialect can call off, and whose settings let it."""
+    return ScheduledSends(
+        notes=notes,
+        index=index,
+        evidence=evidence,
+        upstreams={
+            settings.name: CancelUpstream(upstreams[settings.name], dialect, settings.scheduled_cancel == "whole")
+            for settings in configuration.sms_upstreams
+            if settings.scheduled_cancel != "off"
+            and isinstance(dialect := make_dialect(str(settings.dialect)), Canceller)
+        },
+        count=count,
+    )
 
 
 def _composer(dialect: Dialect) -> Composer:

@@ -370,6 +370,8 @@ class SmsPipeline:
             await self._remember(sms, [_mark_unknown(sms.keys[position]) for position in unknown])
         job_id = await self._settle_job_id(sms, relayed)
         dropped = await self._keep_dropped(sms, relayed, job_id)
+        if relayed is not None and sms.route.scheduled is not None and sms.asked.send_at is not None:
+            await sms.route.scheduled.remember(sms, native, relayed)
         is_kept = await self._record(sms)
         if not is_kept and sms.is_commercial and (sent := sms.positions_of(Outcome.RELAYED)):
             # The upstream has these, but the proof is missing: the client must come again, and nobody gets it twice.

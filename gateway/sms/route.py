@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 from filters.brand import Brand
 from filters.client import Client
 from filters.policy import Policy
 from filters.sms.dialect import Composer, Dialect
-from filters.sms.message import ReportEntry, Submission
+from filters.sms.message import Relayed, ReportEntry, Submission
 from filters.sms.suffix import SuffixWriter
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.sms.ports import SmsUpstream
+
+if TYPE_CHECKING:
+    from gateway.sms.in_hand import SmsInHand
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,13 @@ class Outlet:
     account: Mapping[str, str]
 
 
+class Scheduled(Protocol):
+    """Remembers what a provider took for later (``gateway.sms.scheduled``)."""
+
+    async def remember(self, sms: SmsInHand, native: Submission, relayed: Relayed) -> None:
+        """``native`` is what the provider was asked, in its own dialect. Never raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class SmsRoute:
     """One upstream on one listener.
@@ -76,7 +87,7 @@ class SmsRoute:
     ``prefix`` stands before the dialect's own paths on our side ("" or "/marketing"); ``max_body_bytes``
     bounds one request. ``outlet`` is set where the upstream speaks another dialect than our client.
     ``max_lead_s`` bounds how far ahead a send may be scheduled. ``push_dropped`` tells the sender of a job's dropped
-    numbers where it awaits the provider's posts.
+    numbers where it awaits the provider's posts. ``scheduled`` remembers what the provider holds until its time.
     """
 
     listener: str
@@ -88,6 +99,7 @@ class SmsRoute:
     max_lead_s: float = 7 * 86400.0
     outlet: Outlet | None = None
     push_dropped: Callable[[str, Sequence[ReportEntry]], None] | None = None
+    scheduled: Scheduled | None = None
 
     def client_of(self, client: Client, submission: Submission, headers: tuple[tuple[str, str], ...]) -> Client:
         """``client`` as the first rule that fits has it."""

@@ -34,6 +34,14 @@ class TlsMode(StrEnum):
     TLS = "tls"
 
 
+class ScheduledCancel(StrEnum):
+    """Which scheduled jobs a refusal calls off: those that concern this one person, any, or none."""
+
+    SINGLE = "single"
+    WHOLE = "whole"
+    OFF = "off"
+
+
 class SmsDialect(StrEnum):
     """The names of ``filters.sms.dialects.registry``; a test holds the two equal."""
 
@@ -189,7 +197,13 @@ class SmsUpstreamSection(Section):
     max_lead: Annotated[Duration, kinds.duration("1m", "365d", "2d")] = setting(
         "2d",
         """How far ahead a send may be scheduled. Consent is looked up when the request comes; who refuses in between
-        still gets the message.""",
+        still gets the message where it cannot be called off.""",
+    )
+    scheduled_cancel: Annotated[ScheduledCancel, kinds.one_of(ScheduledCancel)] = setting(
+        "single",
+        """What a refusal calls off that the provider holds until its time, where the dialect has a call for that:
+        "single" for jobs that concern this one person, "whole" for jobs of up to 1,000 people too (nobody of them gets
+        it then), "off" for nothing.""",
     )
     code_length: Annotated[int, kinds.whole(0, 40, 5)] | None = setting(
         None, "Characters of the operator's code behind each text; left out, what is known of this provider."

@@ -1,0 +1,370 @@
+"""Sends that providers hold until their time: who refuses in between does not get them, where the provider can call
+them off.
+
+Consent is looked up when a request comes. What the provider took for later is noted in the store for each person,
+sealed, until its time, with the request that calls it off; so any worker that takes a refusal finds it, also after a
+restart. The worker that sent it looks at the index again every few seconds too, for refusals that reach the index
+another way (the registry, an operator). Calling off is tried again until the time of sending.
+
+A note is claimed, not replaced: a person has ``SLOTS`` places, and two workers that want the same one get two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+
+from filters.consent import unpack
+from filters.evidence import RecordKind, encode_event
+from filters.exchange import Lookup, Refusal
+from filters.sms.dialect import Cancellation, Canceller
+from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.message import Relayed, Submission
+from filters.vocabulary import Channel, LookupFailure, Outcome, RecipientType, Status
+from gateway.ports import ConsentIndex, EvidenceLog, RefusalRecorder
+from gateway.sms.callbacks import answer_of
+from gateway.sms.in_hand import SmsInHand
+from gateway.sms.ports import SmsUpstream
+from gateway.sms.sealed_notes import SealedNotes
+
+log = structlog.stdlib.get_logger(__name__)
+
+SLOTS = 16
+"""Scheduled sends to one person of one brand that are known at a time."""
+
+MAX_PEOPLE = 1000
+"""In one job: each costs a write before the request is answered."""
+
+MAX_JOBS = 100_000
+"""That one worker looks after by itself; beyond them refusals that this gateway takes still count."""
+
+CHECK_EVERY_S = 10.0
+CHECK_KEYS = 1000
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+CALLED_OFF, NOT_CALLED_OFF = "cancelled", "failed"
+_DONE = b"done"
+
+
+class CancelUpstream(NamedTuple):
+    """A provider that can call off. ``is_whole_allowed``: also jobs that concern others beside who refused."""
+
+    upstream: SmsUpstream
+    canceller: Canceller
+    is_whole_allowed: bool = False
+
+
+class ScheduledSend(NamedTuple):
+    """One person's part in one job. ``part`` tells the parts of a job apart that are called off each by itself."""
+
+    upstream: str
+    message_id: str
+    part: str
+    brand: int
+    key: bytes
+    recipient_type: RecipientType | None
+    send_at: float
+    request: HttpRequest
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        return ("scheduled job", self.upstream, self.message_id, self.part)
+
+
+class ScheduledSends:
+    """Remembers and calls off. ``count`` hears "cancelled", "retried", "failed" and "not_remembered"."""
+
+    def __init__(
+        self,
+        *,
+        notes: SealedNotes,
+        index: ConsentIndex,
+        evidence: EvidenceLog,
+        upstreams: Mapping[str, CancelUpstream],
+        count: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        check_every_s: float = CHECK_EVERY_S,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._notes = notes
+        self._index = index
+        self._evidence = evidence
+        self._upstreams = upstreams
+        self._count = count
+        self._clock = clock
+        self._check_every_s = check_every_s
+        self._first_pause_s = first_pause_s
+        self._sends: dict[tuple[bytes, tuple[str, ...]], ScheduledSend] = {}
+        self._calling_off: set[tuple[str, ...]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._checking: asyncio.Task[None] | None = None
+
+    async def remember(self, sms: SmsInHand, native: Submission, relayed: Relayed) -> None:
+        """What the provider took for later. Never raises: what is not remembered is bounded by the longest lead."""
+        send_at = sms.asked.send_at
+        means = self._upstreams.get(sms.route.upstream.name)
+        if means is None or send_at is None or not sms.is_commercial or sms.brand is None or send_at <= self._clock():
+            return
+        try:
+            sends = self._sends_of(sms, native, relayed, means, send_at)
+            kept = await asyncio.gather(*(self._keep(each) for each in sends))
+        except Exception as fault:
+            log.error("scheduled.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)
+            sends, kept = [], [False]
+        if missing := kept.count(False):
+            self._count("not_remembered")
+            log.warning("scheduled.not_remembered", message_id=sms.message_id, recipients=missing)
+        for each in sends:
+            if len(self._sends) < MAX_JOBS:
+                self._sends[each.key, each.name] = each
+        if sends:
+            # Somebody may have refused between the decision and the note, which the refusal then did not find.
+            self._start(self._check(sends))
+            if self._checking is None or self._checking.done():
+                self._checking = asyncio.get_running_loop().create_task(self._check_regularly(), name="scheduled sends")
+
+    def refused(self, refusal: Refusal) -> None:
+        """It is in force: call off at once what is scheduled for that person."""
+        if refusal.channel is Channel.SMS and self._upstreams:
+            self._start(self._call_off_for(refusal))
+
+    async def close(self) -> None:
+        """End; what is not called off yet is looked for again only by another worker, or after a further refusal."""
+        tasks = [*self._tasks, *([self._checking] if self._checking is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._calling_off:
+            log.error("scheduled.left", jobs=len(self._calling_off))
+
+    # -- remembering ----------------------------------------------------------------------------------------------
+
+    def _sends_of(
+        self, sms: SmsInHand, native: Submission, relayed: Relayed, means: CancelUpstream, send_at: float
+    ) -> list[ScheduledSend]:
+        assert sms.brand is not None
+        taken = [nth for nth, fate in enumerate(relayed.fates) if fate.outcome is Outcome.RELAYED]
+        found = sms.classification
+        sends: list[ScheduledSend] = []
+        for nth in taken[:MAX_PEOPLE]:
+            cancellation: Cancellation | None = means.canceller.compose_cancel(native, relayed, nth)
+            if cancellation is None:
+                continue
+            if cancellation.is_whole and len(taken) > 1 and (not means.is_whole_allowed or len(taken) > MAX_PEOPLE):
+                return []
+            sends.append(
+                ScheduledSend(
+                    sms.route.upstream.name,
+                    sms.message_id,
+                    "" if cancellation.is_whole else str(nth),
+                    sms.brand.brand.code,
+                    sms.keys[sms.kept[nth]],
+                    found.recipient_type if found else None,
+                    send_at,
+                    cancellation.request,
+                )
+            )
+        return sends
+
+    async def _keep(self, send: ScheduledSend) -> bool:
+        plain = _pack(send)
+        keep_s = max(1, int(send.send_at - self._clock()) + 60)
+        for slot in range(SLOTS):
+            is_ours = await self._notes.claim(_slot_of(send.brand, send.key, slot), plain, keep_s)
+            if is_ours is None:
+                return False
+            if is_ours:
+                return True
+        return False
+
+    # -- who refused ----------------------------------------------------------------------------------------------
+
+    async def _call_off_for(self, refusal: Refusal) -> None:
+        slots = [_slot_of(refusal.brand, refusal.key, slot) for slot in range(SLOTS)]
+        pause_s = self._first_pause_s
+        found: Sequence[bytes | None] | None = None
+        for _ in range(6):
+            found = await self._notes.find(slots)
+            if found is not None:
+                break
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        if found is None:
+            self._count(NOT_CALLED_OFF)
+            log.error("scheduled.not_looked_up")
+            return
+        for plain in found:
+            send = _unpack(plain, refusal.brand, refusal.key) if plain is not None else None
+            if send is not None and _concerns(send.recipient_type, refusal.recipient_type):
+                self._begin(send)
+
+    async def _check_regularly(self) -> None:
+        while self._sends:
+            await asyncio.sleep(self._check_every_s)
+            now = self._clock()
+            for name in [name for name, send in self._sends.items() if send.send_at <= now]:
+                del self._sends[name]
+            try:
+                await self._check(list(self._sends.values()))
+            except Exception as fault:  # the next round comes
+                log.error("scheduled.check_failed", fault=type(fault).__name__, exc_info=fault)
+
+    async def _check(self, sends: Sequence[ScheduledSend]) -> None:
+        """Call off what was refused meanwhile, whoever told the index."""
+        by_brand: dict[int, list[ScheduledSend]] = {}
+        for send in sends:
+            by_brand.setdefault(send.brand, []).append(send)
+        for brand, own in by_brand.items():
+            for start in range(0, len(own), CHECK_KEYS):
+                some = own[start : start + CHECK_KEYS]
+                keys = [send.key for send in some]
+                answer: Lookup | LookupFailure = await answer_of(partial(self._index.lookup, brand, keys, None))
+                if not isinstance(answer, Lookup):
+                    continue  # and asked again in the next round
+                for send, value in zip(some, answer.values, strict=True):
+                    if value is not None and _is_refused(value, send.recipient_type):
+                        self._begin(send)
+
+    # -- calling off ----------------------------------------------------------------------------------------------
+
+    def _begin(self, send: ScheduledSend) -> None:
+        self._sends.pop((send.key, send.name), None)
+        if send.name not in self._calling_off and send.send_at > self._clock():
+            self._calling_off.add(send.name)
+            self._start(self._call_off(send))
+
+    async def _call_off(self, send: ScheduledSend) -> None:
+        pause_s = self._first_pause_s
+        attempts = 0
+        while True:
+            found = await self._notes.find([send.name])
+            if found is not None and found[0] == _DONE:  # by another worker, or for another recipient
+                break
+            attempts += 1
+            if await self._ask(send):
+                await self._notes.keep(send.name, _DONE)
+                await self._tell(send, CALLED_OFF, attempts)
+                break
+            if self._clock() + pause_s >= send.send_at:
+                await self._tell(send, NOT_CALLED_OFF, attempts)
+                break
+            self._count("retried")
+            log.warning("scheduled.tried", upstream=send.upstream, message_id=send.message_id, attempts=attempts)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        self._calling_off.discard(send.name)
+
+    async def _ask(self, send: ScheduledSend) -> bool:
+        means = self._upstreams.get(send.upstream)
+        if means is None:
+            return False
+        try:
+            answer = await means.upstream.send(send.request)
+            return isinstance(answer, HttpResponse) and means.canceller.is_cancelled(answer)
+        except Exception as fault:  # an adapter or a codec that raises has told us nothing
+            log.error("scheduled.ask_failed", fault=type(fault).__name__, exc_info=fault)
+            return False
+
+    async def _tell(self, send: ScheduledSend, result: str, attempts: int) -> None:
+        self._count(result)
+        line = {"upstream": send.upstream, "message_id": send.message_id, "attempts": attempts}
+        if result == CALLED_OFF:
+            log.info("scheduled.cancelled", **line)
+        else:
+            log.error("scheduled.not_cancelled", **line)
+        record = encode_event(
+            RecordKind.CANCELLATION,
+            self._clock(),
+            {
+                "id": send.message_id,
+                "upstream": send.upstream,
+                "brand": send.brand,
+                "channel": Channel.SMS,
+                "key": send.key.hex(),
+                "send_at": int(send.send_at),
+                "whole_job": not send.part,
+                "result": result,
+                "attempts": attempts,
+            },
+        )
+        if not await answer_of(partial(self._evidence.append, record)):
+            log.error("scheduled.no_evidence", message_id=send.message_id)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._count(NOT_CALLED_OFF)
+            log.error("scheduled.failed", fault=type(fault).__name__, exc_info=fault)
+
+
+class CancellingRecorder:
+    """A ``RefusalRecorder`` that calls off what is scheduled once the refusal is durable; nobody waits for that."""
+
+    def __init__(self, recorder: RefusalRecorder, scheduled: ScheduledSends) -> None:
+        self._recorder = recorder
+        self._scheduled = scheduled
+
+    async def record(self, refusal: Refusal) -> None:
+        await self._recorder.record(refusal)
+        self._scheduled.refused(refusal)
+
+
+def _slot_of(brand: int, key: bytes, slot: int) -> tuple[str, ...]:
+    return ("scheduled", str(brand), key.hex(), str(slot))
+
+
+def _concerns(declared: RecipientType | None, refused: RecipientType | None) -> bool:
+    return declared is None or refused is None or declared is refused
+
+
+def _is_refused(value: bytes, declared: RecipientType | None) -> bool:
+    try:
+        state = unpack(value)
+    except ValueError:
+        return False
+    return any(
+        channel is Channel.SMS and _concerns(declared, kind) and consent.status is Status.REJECTED
+        for (channel, kind), consent in state.items()
+    )
+
+
+def _pack(send: ScheduledSend) -> bytes:
+    method, path, query, headers, body = send.request
+    return orjson.dumps(
+        {
+            "upstream": send.upstream,
+            "message": send.message_id,
+            "part": send.part,
+            "type": send.recipient_type,
+            "send_at": send.send_at,
+            "request": [method, path, query, headers, base64.b64encode(body).decode()],
+        }
+    )
+
+
+def _unpack(plain: bytes, brand: int, key: bytes) -> ScheduledSend:
+    fields = orjson.loads(plain)
+    method, path, query, headers, body = fields["request"]
+    return ScheduledSend(
+        fields["upstream"],
+        fields["message"],
+        fields["part"],
+        brand,
+        key,
+        RecipientType(fields["type"]) if fields["type"] is not None else None,
+        fields["send_at"],
+        HttpRequest(method, path, query, tuple((name, value) for name, value in headers), base64.b64decode(body)),
+    )
