@@ -15,6 +15,8 @@ class Client:
     ``allowed_classes`` are those it may claim. ``fixed_class`` is set where the class is known before RCPT, whatever
     the message's header says (by login, listener or sender address): refused recipients then get their own 550.
     ``max_message_bytes`` 0 means the listener's limit.
+    ``retailer_code``: it is a dealer of its brands, under this number of the registry; to it a consent counts only
+    where the consent lists that number (E11).
     """
 
     name: str
@@ -24,3 +26,4 @@ class Client:
     fixed_class: MessageClass | None = None
     default_recipient_type: RecipientType | None = None
     max_message_bytes: int = 0
+    retailer_code: int | None = None

@@ -10,7 +10,8 @@ that say the same at the same second the registry's stands before our own, and t
 the last byte, and the merge needs no flag beside the record.
 
 **Packed form**, in slot order, six bytes an occupied slot: one byte ``slot | rejected << 3``, one byte source,
-four bytes consent date as unsigned big-endian seconds since 1970-01-01 UTC.
+four bytes consent date as unsigned big-endian seconds since 1970-01-01 UTC. Bit 4 of the first byte is never kept: an
+answer to a dealer carries it where the consent is open to that dealer (``filters.dealer_access``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from filters.vocabulary import Channel, RecipientType, Status
 
 _ENTRY = struct.Struct(">BBI")
 _REJECTED_BIT = 0x08
+_OPEN_BIT = 0x10
 _SLOT_MASK = 0x07
 
 ENTRY_BYTES = _ENTRY.size
@@ -70,13 +72,15 @@ class Consent(NamedTuple):
     """One consent record: the latest will for one channel and recipient type.
 
     ``consent_at`` is in whole seconds since 1970-01-01 UTC. ``own`` says that the record is a refusal taken by us
-    and not yet seen in the registry.
+    and not yet seen in the registry. ``is_open`` is set only where a dealer asks, and the consent lists that dealer
+    (E11); it is never kept.
     """
 
     status: Status
     consent_at: int
     source: str
     own: bool = False
+    is_open: bool = False
 
 
 class Change(NamedTuple):
@@ -144,9 +148,9 @@ def unpack(value: bytes) -> State:
         for head, source, consent_at in _ENTRY.iter_unpack(value):
             status = Status.REJECTED if head & _REJECTED_BIT else Status.APPROVED
             state[_SLOTS[head & _SLOT_MASK]] = Consent(
-                status, consent_at, SOURCES[source & ~_OWN_BIT], bool(source & _OWN_BIT)
+                status, consent_at, SOURCES[source & ~_OWN_BIT], bool(source & _OWN_BIT), bool(head & _OPEN_BIT)
             )
-            if head & ~(_SLOT_MASK | _REJECTED_BIT):
+            if head & ~(_SLOT_MASK | _REJECTED_BIT | _OPEN_BIT):
                 raise ValueError("packed consent: reserved bits are set")
     except (struct.error, IndexError) as error:
         raise ValueError(f"packed consent: {error}") from error
@@ -195,6 +199,6 @@ def is_own_refusal(entry: bytes) -> bool:
 
 def slot_of(head: int) -> tuple[Channel, RecipientType, Status]:
     """What the first byte of a packed entry says. Raises ``ValueError`` on a byte that ``pack`` cannot have made."""
-    if head & ~(_SLOT_MASK | _REJECTED_BIT) or head & _SLOT_MASK >= len(_SLOTS):
+    if head & ~(_SLOT_MASK | _REJECTED_BIT | _OPEN_BIT) or head & _SLOT_MASK >= len(_SLOTS):
         raise ValueError(f"packed consent: {head:#04x} names no slot")
     return *_SLOTS[head & _SLOT_MASK], Status.REJECTED if head & _REJECTED_BIT else Status.APPROVED

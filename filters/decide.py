@@ -50,7 +50,8 @@ class Facts(NamedTuple):
     one; only exempt messages can do without. ``now`` is in seconds since 1970 UTC; ``staleness_s`` is carried for the
     evidence and decides nothing beside ``freshness``. ``lookup_failure`` says that the index could not be asked:
     whatever state is given then is not looked at. ``is_tagged`` False is gate G1 (``Classification.is_tagged``).
-    ``is_abroad`` differs between recipients and matters for phone numbers only.
+    ``is_abroad`` differs between recipients and matters for phone numbers only. ``is_dealer``: the sender is a dealer
+    of the brand, to whom only records marked as open count (E11).
     """
 
     message_class: MessageClass
@@ -67,6 +68,7 @@ class Facts(NamedTuple):
     has_identity_in_message: bool = False
     is_authorised: bool = True
     is_abroad: bool = False
+    is_dealer: bool = False
 
 
 class Decision(NamedTuple):
@@ -132,6 +134,7 @@ def decide(facts: Facts, state: State | None, policy: Policy) -> Decision:
         _,
         _,
         is_abroad,
+        is_dealer,
     ) = facts
     gates: tuple[str, ...] = ()
     if not is_tagged:
@@ -149,11 +152,14 @@ def decide(facts: Facts, state: State | None, policy: Policy) -> Decision:
     if lookup_failure is not None:
         state = None
     standing, record, record_type = find_standing(channel, declared, state, now, policy)
+    if is_dealer and standing is Standing.CONSENT and not (record is not None and record.is_open):
+        standing = Standing.NOT_OPEN
     row, clause = _ROWS[
         declared,
         standing,
         None if lookup_failure is not None else freshness,
-        policy.merchant_unrecorded_allow,
+        # No record lists a dealer where there is no record.
+        policy.merchant_unrecorded_allow and not is_dealer,
         is_abroad and channel is not Channel.EMAIL and policy.abroad is Abroad.EXEMPT,
     ]
     reason = clause.reason

@@ -39,6 +39,8 @@ class Standing(StrEnum):
     """No refusal that counts; the declared type's record is a consent."""
     CONSENT_OTHERWISE = "consent_otherwise"
     """No refusal that counts; only the other type's record is a consent."""
+    NOT_OPEN = "not_open"
+    """As ``CONSENT``, but a dealer sends, and the consent is not known to be open to it."""
     NONE = "none"
     """No record that counts."""
 
@@ -178,9 +180,10 @@ _REFUSED = frozenset({Standing.REFUSED})
 _REFUSED_OTHERWISE = frozenset({Standing.REFUSED_OTHERWISE})
 _CONSENT = frozenset({Standing.CONSENT})
 _CONSENT_OTHERWISE = frozenset({Standing.CONSENT_OTHERWISE})
+_NOT_OPEN = frozenset({Standing.NOT_OPEN})
 _NONE = frozenset({Standing.NONE})
 _NO_CONSENT_OF_THAT_TYPE = _NONE | _CONSENT_OTHERWISE
-_NOT_REFUSED = _CONSENT | _NO_CONSENT_OF_THAT_TYPE
+_NOT_REFUSED = _CONSENT | _NOT_OPEN | _NO_CONSENT_OF_THAT_TYPE
 _ANY_STANDING = _NOT_REFUSED | _REFUSED | _REFUSED_OTHERWISE
 
 _BOTH: frozenset[bool] = frozenset({False, True})
@@ -504,6 +507,14 @@ ROWS: tuple[Row, ...] = (
         (Clause(_DECLARED, _REFUSED_OTHERWISE, _ASKED, Verdict.DROP, Reason.REFUSED, is_exempt_abroad=_BOTH),),
     ),
     Row(
+        "E11",
+        "commercial from a dealer of the brand, and the consent is not known to be open to that dealer",
+        "markanın bayisinden ticari ileti; onayın o bayiye açık olduğu bilinmiyor",
+        "drop, however old the index is: an unknown list means no",
+        "Reg. 5, dealer contracts; unknown means no [I]",
+        (Clause(_ANY_TYPE, _NOT_OPEN, _USABLE | _STALE, Verdict.DROP, Reason.DEALER_NO_ACCESS),),
+    ),
+    Row(
         "E20",
         "commercial to a phone number outside Turkey (setting abroad = exempt), no refusal known",
         "Türkiye dışındaki telefon numarasına ticari ileti (abroad = exempt ayarı); bilinen ret yok",
@@ -521,7 +532,7 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
 )  # fmt: skip
-"""R1 to R17, and the two edge cases that answer by themselves. No two clauses hold in one situation."""
+"""R1 to R17, and the three edge cases that answer by themselves. No two clauses hold in one situation."""
 
 
 # -- edge cases --------------------------------------------------------------------------------------------------------
@@ -624,26 +635,27 @@ EDGE_CASES: tuple[EdgeCase, ...] = (
         "E11",
         "the main firm holds the consent, its dealer sends",
         "onay ana firmada, gönderen bayi",
-        "drop: access of dealers to a consent is not carried in the index, so a dealer's brand needs its own record",
-        (Reason.NO_CONSENT,),
+        "permit only where the consent lists the dealer's number; an unknown list, or one of an earlier consent, is no",
+        (Reason.CONSENT, Reason.DEALER_NO_ACCESS),
         "dealer contracts; unknown means no",
-        _KEY,
+        "row E11; filters.dealer_access: lists beside the index, asked for dealers only; the sender's number is a "
+        "setting of the client",
     ),
     EdgeCase(
         "E12",
         "a dealer collected the consent, the main firm sends",
         "onayı bayi almış, gönderen ana firma",
-        "permit: the registry records it under the main firm's brand",
+        "permit for the same brand: the consent is the brand's",
         (Reason.CONSENT,),
         "dealer contracts",
-        "row R1",
+        _KEY,
     ),
     EdgeCase(
         "E13",
         "the refusal was given to the dealer",
         "ret bayiye verilmiş",
-        "drop for the brand under which it is recorded; the dealer has no consent of its own (E11)",
-        (Reason.REFUSED, Reason.NO_CONSENT),
+        "drop for both: a refusal closes the brand, and a dealer's permission rests on the same record",
+        (Reason.REFUSED, Reason.LOCAL_RET),
         "no text splits a refusal [I]",
         _KEY,
     ),

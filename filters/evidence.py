@@ -118,8 +118,9 @@ def _registry(state: State, channel: Channel) -> list[dict[str, object]]:
     for slot in _CONSENT_FIELDS[channel]:
         consent = state.get(slot)
         if consent is not None:
-            status, consent_at, source, own = consent
-            found.append({"type": slot[1], "status": status, "consent_at": consent_at, "source": source, "own": own})
+            status, consent_at, source, own, is_open = consent
+            about = {"type": slot[1], "status": status, "consent_at": consent_at, "source": source, "own": own}
+            found.append({**about, "open_to_dealer": True} if is_open else about)
     return found
 
 

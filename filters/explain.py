@@ -17,6 +17,7 @@ from filters.vocabulary import Channel, MessageClass, RecipientType, Status, Ver
 _ROW_BY_ID = {row.id: row for row in ROWS}
 _GATE_BY_ID = {gate.id: gate for gate in GATES}
 _RESULT_PASSED = "passed"
+_OPEN = ", open to the dealer"
 
 
 class Step(NamedTuple):
@@ -145,6 +146,8 @@ def _row_step(facts: Facts, state: State | None, policy: Policy, decision: Decis
         seen.append("merchant_unrecorded_allow = true")
     if not policy.any_refusal_drops:
         seen.append("any_refusal_drops = false")
+    if facts.is_dealer:
+        seen.append("the sender is a dealer")
     if facts.is_abroad and facts.channel is not Channel.EMAIL:
         seen.append(f"outside Turkey, abroad = {policy.abroad}")
     return Step(row.id, row.situation_en, "; ".join(seen), _result(decision), row.ground, True)
@@ -158,7 +161,8 @@ def _records_seen(channel: Channel | None, state: State | None) -> list[str]:
         record = state.get((channel, kind))
         if record is not None:
             given_on = datetime.fromtimestamp(record.consent_at, UTC).isoformat()
-            seen.append(f"{kind}: {record.status} on {given_on}, {'our own' if record.own else record.source}")
+            whose = "our own" if record.own else record.source
+            seen.append(f"{kind}: {record.status} on {given_on}, {whose}{_OPEN if record.is_open else ''}")
     return seen or ["no record"]
 
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_CONSENT = "NO_CONSENT"
     MERCHANT_UNRECORDED = "MERCHANT_UNRECORDED"
     TYPE_UNDECLARED = "TYPE_UNDECLARED"
+    DEALER_NO_ACCESS = "DEALER_NO_ACCESS"
     STALE = "STALE"
     REGISTRY_DOWN = "REGISTRY_DOWN"
     BRAND_UNREGISTERED = "BRAND_UNREGISTERED"
@@ -148,6 +149,13 @@ _MEANINGS: dict[Reason, _Meaning] = {
         "X-Izin-Recipient-Type to business if that is so.",
         "İYS alıcıyı yalnız tacir olarak tanıyor, gönderen ise bunu bildirmemiş; durum böyleyse gönderen "
         "X-Izin-Recipient-Type alanına business yazmalı.",
+    ),
+    Reason.DEALER_NO_ACCESS: _Meaning(
+        550, "7.1",
+        "The recipient has consented to the brand, but the consent is not known to be open to this dealer; the brand "
+        "owner opens it to the dealer in the registry.",
+        "Alıcının markaya onayı var, ama onayın bu bayiye açık olduğu bilinmiyor; marka sahibi İYS'de bayiye erişim "
+        "vermeli.",
     ),
     Reason.STALE: _Meaning(
         451, "7.1",

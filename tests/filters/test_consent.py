@@ -35,6 +35,7 @@ consents = st.builds(
     st.integers(0, 2**32 - 1) | st.integers(1_000, 1_003),  # close together, so that dates meet
     st.sampled_from(KNOWN_SOURCES),
     st.booleans(),
+    st.just(False),
 )
 states = st.dictionaries(st.tuples(st.sampled_from(CHANNELS), st.sampled_from(RECIPIENT_TYPES)), consents)
 changes = st.builds(Change, st.just(KEY), st.sampled_from(CHANNELS), st.sampled_from(RECIPIENT_TYPES), consents)
@@ -45,7 +46,12 @@ close_changes = st.builds(
     st.just(Channel.EMAIL),
     st.sampled_from(RECIPIENT_TYPES),
     st.builds(
-        Consent, st.sampled_from(Status), st.integers(1_000, 1_001), st.sampled_from(KNOWN_SOURCES), st.booleans()
+        Consent,
+        st.sampled_from(Status),
+        st.integers(1_000, 1_001),
+        st.sampled_from(KNOWN_SOURCES),
+        st.booleans(),
+        st.just(False),
     ),
 )
 

@@ -52,6 +52,7 @@ RECORDS = (
     Consent(Status.REJECTED, NOW - 100, "HS_EPOSTA", own=True),
     Consent(Status.APPROVED, NOW - 100, "HS_WEB", own=True),
     Consent(Status.APPROVED, NOW + 10**6, "HS_WEB"),
+    Consent(Status.APPROVED, NOW - 100, "HS_WEB", is_open=True),
 )
 REFUSALS = (RECORDS[2], RECORDS[3])
 CHANNELS_AND_PUSH: tuple[Channel | None, ...] = (*Channel, None)
@@ -103,11 +104,13 @@ def by_the_table(facts: Facts, state: State | None, policy: Policy) -> tuple[Ver
             return gate.verdict, gate.reason, gate.id, OptOut.NONE
     known = None if facts.lookup_failure else state
     standing, record, _ = find_standing(facts.channel, facts.recipient_type, known, facts.now, policy)
+    if facts.is_dealer and standing is Standing.CONSENT and record is not None and not record.is_open:
+        standing = Standing.NOT_OPEN
     situation = Situation(
         facts.recipient_type,
         standing,
         None if facts.lookup_failure else facts.freshness,
-        policy.merchant_unrecorded_allow,
+        policy.merchant_unrecorded_allow and not facts.is_dealer,
         facts.is_abroad and facts.channel is not Channel.EMAIL and policy.abroad is Abroad.EXEMPT,
     )
     row, clause = next((r, c) for r in ROWS for c in r.clauses if c.holds(situation))
@@ -128,7 +131,7 @@ def test_every_situation_meets_exactly_one_clause() -> None:
     """The table has no hole and no contradiction."""
     assert set(compile_rows()) == set(SITUATIONS)
     assert set(compile_tags()) == set(TAG_SITUATIONS)
-    assert len(SITUATIONS) == 3 * 5 * 6 * 2 * 2
+    assert len(SITUATIONS) == 3 * 6 * 6 * 2 * 2
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.clauses], ids=lambda row: row.id)
@@ -143,7 +146,7 @@ def test_a_table_without_a_row_or_with_one_twice_is_noticed(row: object) -> None
 
 def test_decide_is_the_table_over_all_commercial_facts() -> None:
     """Each combination of facts, records and settings that reach a row is decided as the table reads."""
-    flags = ((True, False, True, False, True, False), (True, False, True, False, True, True))
+    flags = tuple((True, False, True, False, True, *last) for last in product((False, True), (False, True)))
     seen: set[str] = set()
     for policy, channel, kind, freshness, failure, extra in product(
         POLICIES, (Channel.EMAIL, Channel.SMS), TYPES, FreshnessState, (None, LookupFailure.BROKEN), flags
@@ -242,6 +245,7 @@ consents = st.builds(
     st.integers(NOW - 10, NOW + 600),
     st.sampled_from(SOURCES),
     st.booleans(),
+    st.booleans(),
 )
 slots = st.tuples(st.sampled_from(CHANNELS), st.sampled_from(RECIPIENT_TYPES))
 any_state = st.one_of(st.none(), st.dictionaries(slots, consents, max_size=6))
@@ -261,6 +265,7 @@ facts_ = st.builds(
     has_identity_in_message=st.booleans(),
     is_authorised=st.booleans(),
     is_abroad=st.booleans(),
+    is_dealer=st.booleans(),
 )
 policies = st.sampled_from(POLICIES)
 
@@ -288,6 +293,19 @@ def test_merging_a_refusal_never_turns_a_drop_or_deferral_into_a_permission(
     merge(worse, *slot, consent._replace(status=Status.REJECTED))
     if not was_permitted:
         assert decide(facts, worse, policy).verdict is not Verdict.PERMIT
+
+
+@given(facts_, any_state, policies)
+def test_a_dealer_is_never_permitted_what_the_main_firm_is_not(
+    facts: Facts, state: State | None, policy: Policy
+) -> None:
+    """E11 only takes away; and without a single consent marked as open, nothing within the rules is left."""
+    as_dealer = decide(facts._replace(is_dealer=True), state, policy)
+    if as_dealer.verdict is Verdict.PERMIT:
+        assert decide(facts._replace(is_dealer=False), state, policy).verdict is Verdict.PERMIT
+        if as_dealer.opt_out is OptOut.REQUIRED:
+            assert as_dealer.record is not None
+            assert as_dealer.record.is_open
 
 
 @given(facts_, any_state, policies, slots, consents)

@@ -38,6 +38,7 @@ YES = Consent(Status.APPROVED, LAST_YEAR, "HS_WEB")
 NO = Consent(Status.REJECTED, LAST_YEAR, "IYS_WEB")
 OUR_NO = Consent(Status.REJECTED, LAST_YEAR, "HS_EPOSTA", own=True)
 OUR_YES = Consent(Status.APPROVED, LAST_YEAR, "HS_WEB", own=True)
+OPEN_YES = YES._replace(is_open=True)
 
 
 def but(value: Any, **changes: Any) -> Any:
@@ -55,6 +56,7 @@ PROMOTING_INF = but(INF, is_promotion_found=True)
 PROMOTING_SRV = but(SRV, is_promotion_found=True)
 SMS = but(IND, channel=Channel.SMS)
 SMS_ABROAD = but(SMS, is_abroad=True)
+DEALER = but(IND, is_dealer=True)
 
 NAMELESS = but(BRAND, mersis="")
 NAMED_BY_MESSAGE = but(IND, brand=NAMELESS, has_identity_in_message=True)
@@ -186,9 +188,39 @@ CLAIMS: list[tuple[Any, ...]] = [
         "drop NO_CONSENT by R3",
         DECLARED_DECIDES,
     ),
-    ("E11", "dealer's brand has no record", IND, None, "drop NO_CONSENT by R3"),
-    ("E12", "record stands under the main firm's brand", IND, state(YES), "permit CONSENT by R1, opt-out"),
-    ("E13", "refusal recorded for the brand", IND, state(NO), "drop REFUSED by R2"),
+    ("E11", "a consent that is not open to the dealer", DEALER, state(YES), "drop DEALER_NO_ACCESS"),
+    ("E11", "a consent that is open to the dealer", DEALER, state(OPEN_YES), "permit CONSENT by R1, opt-out"),
+    (
+        "E11",
+        "a merchant's record that is not open",
+        but(DEALER, recipient_type=BUSINESS),
+        state(None, YES),
+        "drop DEALER_NO_ACCESS",
+    ),
+    ("E11", "nobody's type declared, not open", but(DEALER, recipient_type=None), state(YES), "drop DEALER_NO_ACCESS"),
+    ("E11", "open only as a merchant", DEALER, state(YES, OPEN_YES), "drop DEALER_NO_ACCESS"),
+    ("E11", "no record at all", DEALER, None, "drop NO_CONSENT by R3"),
+    (
+        "E11",
+        "an unrecorded merchant lists nobody",
+        but(DEALER, recipient_type=BUSINESS),
+        None,
+        "drop MERCHANT_UNRECORDED by R8",
+        ALLOW_UNRECORDED,
+    ),
+    ("E11", "not open, and stale", but(DEALER, freshness=STALE), state(YES), "drop DEALER_NO_ACCESS"),
+    ("E11", "open, but stale", but(DEALER, freshness=STALE), state(OPEN_YES), "defer STALE by R4"),
+    ("E11", "not open, and blind", but(DEALER, freshness=BLIND), state(YES), "defer REGISTRY_DOWN by R14"),
+    (
+        "E11",
+        "exempt mail of a dealer",
+        but(DEALER, message_class=MessageClass.INFORMATIONAL),
+        None,
+        "permit EXEMPT by R15",
+    ),
+    ("E12", "the main firm needs no list", IND, state(YES), "permit CONSENT by R1, opt-out"),
+    ("E13", "refused: the main firm", IND, state(NO), "drop REFUSED by R2"),
+    ("E13", "refused: the dealer, whatever is listed", DEALER, state(but(NO, is_open=True)), "drop REFUSED by R2"),
     ("E15", "consent for SMS only", IND, state_sms(YES), "drop NO_CONSENT by R3"),
     ("E15", "refusal for SMS only", IND, state(YES) | state_sms(NO), "permit CONSENT by R1, opt-out"),
     ("E16", "asking for consent is commercial", IND, None, "drop NO_CONSENT by R3"),
@@ -224,7 +256,7 @@ def test_every_gate_row_and_edge_case_has_a_claim() -> None:
     """G1 to G6, R1 to R17 and E1 to E24 are all in the data, and each is tested under its id."""
     claimed = {claim[0] for claim in CLAIMS} | STORIES
     assert [gate.id for gate in GATES] == ["G1", "G2", "E8", "G3", "G4", "G5", "G6"]
-    assert [row.id for row in ROWS] == [*(f"R{number}" for number in range(1, 18)), "E10", "E20"]
+    assert [row.id for row in ROWS] == [*(f"R{number}" for number in range(1, 18)), "E10", "E11", "E20"]
     assert [case.id for case in EDGE_CASES] == [f"E{number}" for number in range(1, 25)]
     assert claimed == {entry.id for table in (GATES, ROWS, EDGE_CASES) for entry in table}
 
@@ -275,7 +307,7 @@ def test_exempt_and_refused_messages_need_no_look_up() -> None:
         if early is not None:
             assert early == decision
         else:
-            assert decision.row.startswith(("R", "E10", "E20"))
+            assert decision.row.startswith(("R", "E10", "E11", "E20"))
             assert decision.row not in ("R15", "R16", "R17")
 
 
