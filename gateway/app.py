@@ -435,6 +435,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         tag_headers=_tag_headers(configuration),
         keys=keys,
         index=index,
+        dealer_lists=store,
         evidence=evidence,
         make_links=_link_maker(tokens),
         tracer=Tracer(configuration.hostname, instance),
@@ -505,6 +506,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         configuration,
         SmsMeans(
             index=index,
+            dealer_lists=store,
             notes=store,
             evidence=evidence,
             recorder=recorder,

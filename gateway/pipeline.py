@@ -41,6 +41,7 @@ from filters.policy import Policy
 from filters.reason import Reason
 from filters.reply import Reply
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, RecipientType, Verdict
+from gateway.dealers import DealerLists, index_for
 from gateway.mail_in_hand import MailInHand, RecipientInHand
 from gateway.mail_record import render_mail_record
 from gateway.mail_route import BrandRoute, MailRoute, MakeLinks
@@ -97,6 +98,7 @@ class MailPipeline:
         observe_refused: Callable[[MailInHand], None] = lambda _asked: None,
         refuses_partly: bool = False,
         limits: Limits = DEFAULT_LIMITS,
+        dealer_lists: DealerLists | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = perf_counter,
     ) -> None:
@@ -107,6 +109,7 @@ class MailPipeline:
         self._class_names = frozenset(tag.name for tag in tag_headers.message_class)
         self._keys = keys
         self._index = index
+        self._dealer_lists = dealer_lists
         self._evidence = evidence
         self._make_links = make_links
         self._tracer = tracer
@@ -206,7 +209,9 @@ class MailPipeline:
             keys = []
         mail.asked_at = self._monotonic()
         try:
-            self._index.lookup(code, keys, mail.digest, partial(self._looked_up, mail))
+            index_for(self._index, self._dealer_lists, mail.client).lookup(
+                code, keys, mail.digest, partial(self._looked_up, mail)
+            )
         except Exception as fault:
             self._log_fault(mail, fault)
             self._looked_up(mail, LookupFailure.BROKEN)
@@ -268,6 +273,7 @@ class MailPipeline:
             staleness_s,
             failure,
             found.is_tagged,
+            is_dealer=mail.client.retailer_code is not None,
         )
         return facts, policy, values
 
@@ -599,7 +605,9 @@ class MailPipeline:
         mail.in_flight += 1
         keys = [recipient.key for recipient in again]
         try:
-            self._index.lookup(mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, again))
+            index_for(self._index, self._dealer_lists, mail.client).lookup(
+                mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, again)
+            )
         except Exception as fault:
             self._log_fault(mail, fault)
             self._looked_up_again(mail, again, LookupFailure.BROKEN)
@@ -626,7 +634,9 @@ class MailPipeline:
         assert mail.brand is not None
         try:
             code = mail.brand.brand.code
-            self._index.lookup(code, (recipient.key,), None, partial(self._asked_again, mail, answer))
+            index_for(self._index, self._dealer_lists, mail.client).lookup(
+                code, (recipient.key,), None, partial(self._asked_again, mail, answer)
+            )
         except Exception as fault:
             self._log_fault(mail, fault)
             answer(False)
@@ -673,7 +683,9 @@ class MailPipeline:
         asked.client = client
         asked.brand = self._brands[client.brands[0]]
         asked.recipients[0].key = key = self._keys.derive(client.brands[0], recipient.address.key)
-        self._index.lookup(client.brands[0], (key,), None, partial(self._checked, asked, answer))
+        index_for(self._index, self._dealer_lists, client).lookup(
+            client.brands[0], (key,), None, partial(self._checked, asked, answer)
+        )
 
     def _checked(
         self, asked: MailInHand, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
@@ -700,7 +712,16 @@ class MailPipeline:
         # the one without a declaration, for nobody has declared anything yet.
         decisions = [
             decide(
-                Facts(MessageClass.COMMERCIAL, Channel.EMAIL, declared, brand, how_fresh, now, staleness_s),
+                Facts(
+                    MessageClass.COMMERCIAL,
+                    Channel.EMAIL,
+                    declared,
+                    brand,
+                    how_fresh,
+                    now,
+                    staleness_s,
+                    is_dealer=asked.client.retailer_code is not None,
+                ),
                 state,
                 policy,
             )

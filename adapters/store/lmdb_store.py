@@ -15,6 +15,7 @@ Tables, each a named database of one environment:
 ``taken_due``   expiry, message digest        nothing; shows what to forget next
 ``notes``       name of a note                expiry, sealed note
 ``notes_due``   expiry, name                  nothing; shows what to forget next
+``access``      key and slot of a consent     date of the consent, dealers it is open to
 ==============  ============================  ================================================================
 
 A look-up is one read transaction in the loop's thread (microseconds, no lock). Changes go through one thread, which
@@ -31,6 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -44,6 +46,7 @@ from adapters.store.memory import StoreMemory
 from adapters.store.store import (
     Store,
     StoreOptions,
+    check_access,
     check_brand,
     check_digest,
     count_entries,
@@ -54,6 +57,7 @@ from adapters.store.store import (
 )
 from filters.consent import merge_packed
 from filters.consent_key import KEY_BYTES
+from filters.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 
@@ -63,7 +67,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _DATA_FILE = "data.mdb"
-_TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due", b"notes", b"notes_due")
+_TABLES = (b"consents", b"meta", b"outbox", b"outbox_due", b"taken", b"taken_due", b"notes", b"notes_due", b"access")
 _MARK = b"mark"
 _VALUE = b"value:"
 _NUMBER = struct.Struct(">Q")
@@ -114,6 +118,7 @@ class LmdbStore(Store):
                 self._taken_due,
                 self._notes,
                 self._notes_due,
+                self._access,
             ) = (self._env.open_db(name) for name in _TABLES)
             self._env.reader_check()  # a killed process must not keep old pages from being used again
             self._inode = self._data_file.stat().st_ino
@@ -294,6 +299,27 @@ class LmdbStore(Store):
             done(None)
             return
         done(found)
+
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        if self._is_closed:
+            done(None)
+            return
+        try:
+            with self._env.begin(self._access) as txn:
+                found = list(map(txn.get, names))
+        except lmdb.Error:
+            done(None)
+            return
+        done(found)
+
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        check_access(lists)
+        for start in range(0, len(lists), _LOAD_RECORDS):
+            await self._in_writer(partial(self._put_access, lists[start : start + _LOAD_RECORDS]))
+
+    def _put_access(self, lists: Sequence[AccessList]) -> None:
+        with self._changing() as (txn, _), txn.cursor(self._access) as cursor:
+            cursor.putmulti(sorted(dict(lists).items()))
 
     # ---- changes (the writer's thread) ----
 

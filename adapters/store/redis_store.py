@@ -8,6 +8,7 @@
 ``{izin}reports``   hash: outbox id to brand, due time, sealed report
 ``{izin}t`` + dig.  set of the keys that have the message of this digest; expires by itself
 ``{izin}n`` + name  a sealed note; expires by itself
+``{izin}access``    hash: key and slot of a consent to the packed list of the dealers it is open to
 ``{izin}values``    hash: small values of the services beside the workers, by name
 ==================  =======================================================================================
 
@@ -42,6 +43,7 @@ from adapters.store.redis_link import RedisLink
 from adapters.store.store import (
     Store,
     StoreOptions,
+    check_access,
     check_brand,
     check_digest,
     error_of,
@@ -49,12 +51,14 @@ from adapters.store.store import (
     value_name,
 )
 from adapters.store.url import RedisPlace
+from filters.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 
 _MARK, _COUNTS, _DUE, _REPORTS, _TAKEN = b"{izin}mark", b"{izin}counts", b"{izin}due", b"{izin}reports", b"{izin}t"
 _NOTE = b"{izin}n"
 _VALUES = b"{izin}values"
+_ACCESS = b"{izin}access"
 _MARK_FIELDS = (b"format", b"generation", b"fingerprint", b"revision")
 _WATERMARK = b"watermark:"
 _BUCKET_WORD = b"$%d\r\n%s" % (len(BUCKET_PREFIX) + 3, BUCKET_PREFIX)
@@ -480,6 +484,29 @@ class RedisStore(Store):
         await self._wait_until_met()
         async with self._client.asking() as redis:
             yield redis
+
+    # ---- lists of dealers ----
+
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        connection = self._free_connection() if names else None
+        if connection is None:
+            done(None if names else ())
+            return
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
+            done(replies[0] if is_answered and not isinstance(replies, LookupFailure) else None)
+
+        connection.send(pack_command(b"HMGET", _ACCESS, *names), 1, answer, self._options.lookup_deadline_s)
+
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        check_access(lists)
+        if lists:
+            await self._wait_until_met()
+            await self._meet()
+        for start in range(0, len(lists), _LOAD_RECORDS):
+            async with self._asking() as redis:
+                await redis.hset(_ACCESS, mapping=cast("Any", dict(lists[start : start + _LOAD_RECORDS])))
 
     # ---- small values ----
 

@@ -16,6 +16,7 @@ from adapters.store.mark import FORMAT, GENERATION_BYTES, Mark
 from adapters.store.memory import StoreMemory
 from filters.consent import ENTRY_BYTES, Change, is_own_refusal, pack_change, slot_of
 from filters.consent_key import KEY_BYTES
+from filters.dealer_access import NAME_BYTES, AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 
@@ -153,6 +154,18 @@ class Store(ABC):
     @abstractmethod
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The notes in the order of ``names``, None for one that is not there; None if they could not be asked."""
+
+    # ---- lists of dealers beside the consents (``filters.dealer_access``) ----
+
+    @abstractmethod
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        """The packed lists in the order of ``names``, None for one that is not there; None if they could not be
+        asked."""
+
+    @abstractmethod
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        """Put each list in the place of the one of its name, the last where a name comes twice. In one or more steps,
+        durable on return. Raises ``StoreError``; ``ValueError`` for names of another length."""
 
     async def find(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None = None) -> Lookup:
         """``lookup`` for callers that wait. Raises ``StoreError``."""
@@ -331,6 +344,12 @@ def value_name(name: str) -> bytes:
     if not name.isascii() or not 0 < len(name) <= MAX_VALUE_NAME:
         raise ValueError(f"name of a value: expected 1 to {MAX_VALUE_NAME} ASCII characters")
     return name.encode("ascii")
+
+
+def check_access(lists: Sequence[AccessList]) -> None:
+    """Raises ``ValueError`` for what cannot be a list under its name."""
+    if any(len(each.name) != NAME_BYTES or not each.packed for each in lists):
+        raise ValueError(f"lists of dealers: expected names of {NAME_BYTES} bytes")
 
 
 def check_digest(message_digest: bytes) -> None:

@@ -212,6 +212,7 @@ class _Settling:
                 fixed_class=section.fixed_class,
                 default_recipient_type=section.default_recipient_type,
                 max_message_bytes=section.max_message_size.in_bytes if section.max_message_size else 0,
+                retailer_code=section.retailer,
             ),
             networks=section.networks,
             username=section.username,

@@ -31,6 +31,7 @@ from filters.vocabulary import MessageClass
 from gateway.clients import ClientDirectory
 from gateway.configuration import Configuration
 from gateway.configuration.settings import BrandSettings, HttpListenerSettings, SmsUpstreamSettings
+from gateway.dealers import DealerLists
 from gateway.metrics import WorkerMetrics
 from gateway.opt_out.pages import OptOutPages
 from gateway.ports import ConsentIndex, EvidenceLog, RefusalRecorder
@@ -57,6 +58,7 @@ class SmsMeans:
     """What the SMS side is made of: ports, secrets, and who counts."""
 
     index: ConsentIndex
+    dealer_lists: DealerLists
     notes: NoteStore
     evidence: EvidenceLog
     recorder: RefusalRecorder
@@ -93,6 +95,7 @@ class SmsSide:
             tags=self.tags,
             keys=means.keys,
             index=means.index,
+            dealer_lists=means.dealer_lists,
             evidence=means.evidence,
             dropped=self.dropped,
             next_id=lambda: f"{means.instance}-s{next(numbers):x}",
@@ -162,6 +165,7 @@ class SmsSide:
                 tags=self.tags,
                 keys=means.keys,
                 index=means.index,
+                dealer_lists=means.dealer_lists,
                 memory=memory,
                 count=means.observer.call_answered,
             )

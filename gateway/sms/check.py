@@ -31,6 +31,7 @@ from filters.sms.http import HttpRequest
 from filters.sms.judgement import BatchJudge
 from filters.sms.message import Submission
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, RecipientType, Verdict
+from gateway.dealers import DealerLists, index_for
 from gateway.ports import ConsentIndex
 from gateway.sms.callbacks import answer_of
 from gateway.sms.exchange import BodyMemory, make_response, read_body, read_head
@@ -64,6 +65,7 @@ class _Question(NamedTuple):
     recipients: Sequence[str]
     is_single: bool
     found: Classification
+    client: Client
 
 
 class Checks:
@@ -79,6 +81,7 @@ class Checks:
         index: ConsentIndex,
         memory: BodyMemory,
         count: Callable[[str, str, int], None],
+        dealer_lists: DealerLists | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._find_client = find_client
@@ -87,6 +90,7 @@ class Checks:
         self._tags = tags
         self._keys = keys
         self._index = index
+        self._dealer_lists = dealer_lists
         self._memory = memory
         self._count = count
         self._clock = clock
@@ -146,7 +150,7 @@ class Checks:
         found = self._tags.classify(request, submission, client)
         if isinstance(found, ClassificationRefusal):
             raise RequestRefusedError(*fault_of(found))
-        return _Question(channel, recipients, "recipient" in asked, found)
+        return _Question(channel, recipients, "recipient" in asked, found, client)
 
     async def _stream(self, request: web.Request, question: _Question) -> web.StreamResponse:
         is_lines = _NDJSON in request.headers.get("Accept", "")
@@ -189,7 +193,8 @@ class Checks:
         answer: Lookup | LookupFailure = Lookup((None,) * len(asked), None, 0)
         if found.message_class is MessageClass.COMMERCIAL and asked:
             try:
-                answer = await answer_of(partial(self._index.lookup, code, asked, None))
+                index = index_for(self._index, self._dealer_lists, question.client)
+                answer = await answer_of(partial(index.lookup, code, asked, None))
             except Exception:  # unknown means no
                 answer = LookupFailure.BROKEN
         now = int(self._clock())
@@ -211,6 +216,7 @@ class Checks:
             staleness_s,
             failure,
             found.is_tagged,
+            is_dealer=question.client.retailer_code is not None,
         )
         judge = BatchJudge(facts, policy)
         left = iter(values)

@@ -35,6 +35,7 @@ from filters.sms.judgement import BatchJudge, Judged, Settlement
 from filters.sms.message import Relayed, ReportEntry, SmsFate, Submission, TextKind
 from filters.sms.suffix import SuffixProblem, SuffixRefusal
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
+from gateway.dealers import DealerLists, index_for
 from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.sms.callbacks import answer_of
 from gateway.sms.heavy import HeavySteps
@@ -105,6 +106,7 @@ class SmsPipeline:
         threads: Executor,
         observe: Callable[[SmsInHand, HttpResponse], None],
         note_retry: Callable[[bool], None] = lambda _is_kept: None,
+        dealer_lists: DealerLists | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = perf_counter,
     ) -> None:
@@ -113,6 +115,7 @@ class SmsPipeline:
         self._tags = tags
         self._keys = keys
         self._index = index
+        self._dealer_lists = dealer_lists
         self._evidence = evidence
         self._dropped = dropped
         self._next_id = next_id
@@ -241,7 +244,8 @@ class SmsPipeline:
         keys = sms.keys if sms.is_commercial else ()
         asked_at = self._monotonic()
         try:
-            answer: Lookup | LookupFailure = await answer_of(partial(self._index.lookup, code, keys, sms.digest))
+            index = index_for(self._index, self._dealer_lists, sms.client)
+            answer: Lookup | LookupFailure = await answer_of(partial(index.lookup, code, keys, sms.digest))
         except Exception as fault:
             self._log_fault(sms, fault)
             answer = LookupFailure.BROKEN
@@ -301,6 +305,7 @@ class SmsPipeline:
             failure,
             found.is_tagged,
             is_opt_out_possible=has_opt_out,
+            is_dealer=sms.client.retailer_code is not None,
         )
         taken = answer.taken if isinstance(answer, Lookup) else frozenset[bytes]()
         _settle_all(sms, self._judge_by(facts, policy), values, taken)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.store import Store
 from filters.consent import CHANNELS, RECIPIENT_TYPES, SOURCES, Change, Consent, apply_changes, unpack
+from filters.dealer_access import AccessList, access_list
 from filters.exchange import Lookup, OutboxItem
 from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
 from tests.support.memory_index import MemoryIndex
@@ -398,3 +399,51 @@ async def test_of_all_who_claim_a_name_one_gets_it(index: Any) -> None:
     assert await keep(index, b"kept", b"first")
     assert await claim(index, b"kept", b"second") is False
     assert list(await find(index, b"kept")) == [b"first"]
+
+
+async def lists_of(index: Any, *names: bytes) -> Any:
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    index.find_access(list(names), found.set_result)
+    return await asyncio.wait_for(found, 5)
+
+
+async def test_lists_of_dealers_are_found_by_consent_and_slot(index: Any) -> None:
+    """In the order asked, None for one that nobody kept, and apart for each slot of a recipient."""
+    mail = access_list(key(1), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [10_000_001, 10_000_002])
+    call = access_list(key(1), Channel.CALL, RecipientType.BUSINESS, NOW, [])
+    await index.keep_access([mail, call])
+    unknown = access_list(key(2), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, []).name
+    assert list(await lists_of(index, call.name, unknown, mail.name)) == [call.packed, None, mail.packed]
+    assert list(await lists_of(index)) == []
+
+
+async def test_the_list_kept_last_counts(index: Any) -> None:
+    """A list replaces the one before as a whole, in one call or in two."""
+    lists = [
+        access_list(key(1), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [code]) for code in (10_000_003, 10_000_001)
+    ]
+    await index.keep_access([access_list(key(1), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [10_000_009])])
+    await index.keep_access(lists)
+    await index.keep_access([])
+    assert list(await lists_of(index, lists[0].name)) == [lists[1].packed]
+
+
+async def test_lists_of_dealers_are_no_consents(index: Any) -> None:
+    """They change no record, and a list without a consent permits nothing."""
+    await index.apply(BRAND, [change(1)])
+    before = await look_up(index, BRAND, key(1), key(2))
+    await index.keep_access([access_list(key(2), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [10_000_001])])
+    assert (await look_up(index, BRAND, key(1), key(2))).values == before.values
+    assert sum((await index.stats()).recipients.values()) == 1
+
+
+async def test_a_list_under_a_name_of_another_length_is_refused(index: Any) -> None:
+    """It would stand where nobody asks."""
+    with pytest.raises(ValueError, match="lists of dealers"):
+        await index.keep_access([AccessList(b"short", b"\0\0\0\0")])
+
+
+async def test_without_a_mark_no_lists_are_kept(fresh_index: Any) -> None:
+    """A store that is not initialised takes none, and a question that it cannot answer is no empty list."""
+    with pytest.raises(OSError):
+        await fresh_index.keep_access([access_list(key(1), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [])])

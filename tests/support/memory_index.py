@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from filters.consent import Change, State, merge, pack, unpack
+from filters.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 from tests.support.agenda import Agenda, Manner, always, behave
@@ -25,6 +26,7 @@ class MemoryIndex:
         self._taken: dict[bytes, tuple[float, set[bytes]]] = {}
         self._taken_s = taken_days * 86400
         self.notes: dict[bytes, bytes] = {}
+        self._access: dict[bytes, bytes] = {}
         self._clock = clock
         self._revision = 0
         self.failure: LookupFailure | None = LookupFailure.NOT_INITIALISED
@@ -67,6 +69,16 @@ class MemoryIndex:
 
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         done([self.notes.get(name) for name in names])
+
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        done(None if self.failure is not None else [self._access.get(name) for name in names])
+
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        if self.failure is not None:
+            raise OSError(self.failure)
+        if any(len(each.name) != 11 or not each.packed for each in lists):
+            raise ValueError("lists of dealers")
+        self._access.update(lists)
 
     def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
         expires_at, taken = self._taken.get(message_digest, (0.0, set()))

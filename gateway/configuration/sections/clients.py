@@ -112,6 +112,11 @@ class ClientSection(Section):
     max_message_size: Annotated[Size, kinds.size("1 kB", "1 GiB", "25 MiB")] | None = setting(
         None, "Largest message it may send; left out, the listener's limit."
     )
+    retailer: Annotated[int, kinds.whole(10_000_000, 99_999_999, 12345678)] | None = setting(
+        None,
+        """Set where this client is a dealer of its brands: its dealer number in the registry, eight digits. Its
+        commercial messages then go only to those whose consent lists that number. Left out: it is the owner itself.""",
+    )
     report_url: Annotated[str, kinds.web_base("https://shop.example/izin")] | None = setting(
         None,
         """Where it is told, after each mail, which recipients were left out and why: a signed POST of JSON. Left out:

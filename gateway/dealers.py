@@ -1,0 +1,72 @@
+"""The index as a dealer of a brand sees it: a consent counts only if its list names the dealer (edge case E11).
+
+Around the index, and made for each question: who is no dealer asks the index itself and pays nothing. A dealer's
+question takes one more, for the lists of the consents that were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from filters.client import Client
+from filters.dealer_access import mark_open, names_to_ask
+from filters.exchange import Lookup
+from filters.vocabulary import LookupFailure
+from gateway.ports import ConsentIndex
+
+
+class DealerLists(Protocol):
+    """The lists beside the index (``filters.dealer_access``)."""
+
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        """The packed lists in the order of ``names``, None for one that is not there; None if they could not be
+        asked. ``done`` is called once, possibly before the call returns."""
+
+
+def index_for(index: ConsentIndex, lists: DealerLists | None, client: Client) -> ConsentIndex:
+    """What to ask for a message of ``client``. Without ``lists`` nothing is open to a dealer."""
+    if client.retailer_code is None or lists is None:
+        return index
+    return DealerIndex(index, lists, client.retailer_code)
+
+
+class DealerIndex:
+    """A ``ConsentIndex`` whose answers are marked for ``dealer``."""
+
+    def __init__(self, index: ConsentIndex, lists: DealerLists, dealer: int) -> None:
+        self._index = index
+        self._lists = lists
+        self._dealer = dealer
+        self.remember_taken = index.remember_taken
+
+    def lookup(
+        self,
+        brand: int,
+        keys: Sequence[bytes],
+        message_digest: bytes | None,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        """As of the index; lists that cannot be asked are a failed look-up, so that the message is held."""
+        self._index.lookup(brand, keys, message_digest, partial(self._looked_up, keys, done))
+
+    def _looked_up(
+        self, keys: Sequence[bytes], done: Callable[[Lookup | LookupFailure], None], answer: Lookup | LookupFailure
+    ) -> None:
+        if not isinstance(answer, Lookup) or len(answer.values) != len(keys):
+            done(answer)
+            return
+        names = names_to_ask(keys, answer.values)
+        if not names:
+            done(answer)
+            return
+
+        def listed(found: Sequence[bytes | None] | None) -> None:
+            if found is None or len(found) != len(names):
+                done(LookupFailure.UNREACHABLE)
+                return
+            lists = dict(zip(names, found, strict=True))
+            done(answer._replace(values=mark_open(keys, answer.values, lists, self._dealer)))
+
+        self._lists.find_access(names, listed)
