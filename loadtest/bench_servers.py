@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from loadtest.gateway_configuration import render_configuration, render_mail_way
 from loadtest.numbered_recipients import CSV_HEADER, DOMAIN, address_of
 
 BRAND = 600123
@@ -24,48 +25,6 @@ MAX_RECIPIENTS = 100
 WORKERS = 2
 PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 _START_S = 60.0
-
-_CONFIGURATION = """\
-[gateway]
-hostname = "kapi.example"
-workers = {workers}
-
-[log]
-format = "json"
-
-[store]
-url = "{store}"
-
-[[brands]]
-code = {brand}
-iys_code = {brand}
-name = "Örnek Mağaza"
-title = "Örnek Mağaza A.Ş."
-mersis = "0123456789012345"
-contact = "iletisim@magaza.example"
-opt_out_url = "https://izin.example"
-opt_out_mail_domain = "izin.example"
-
-[[clients]]
-name = "shop"
-brands = [{brand}]
-networks = ["127.0.0.1/32"]
-
-[[upstreams.smtp]]
-name = "relay"
-address = "127.0.0.1:{sink}"
-tls = "none"
-
-[[listeners.smtp]]
-address = "127.0.0.1:{smtp}"
-upstream = "relay"
-
-[[listeners.http]]
-address = "127.0.0.1:{pages}"
-
-[admin]
-address = "127.0.0.1:{admin}"
-"""
 
 
 class Server(NamedTuple):
@@ -153,12 +112,11 @@ def running_gateway(directory: Path, store: str, sink_port: int, consents: Path)
     directory.mkdir()
     smtp, pages, admin = free_port(), free_port(), free_port()
     config = directory / "izinkapi.toml"
-    config.write_text(
-        _CONFIGURATION.format(
-            workers=WORKERS, store=store, brand=BRAND, sink=sink_port, smtp=smtp, pages=pages, admin=admin
-        ),
-        encoding="utf-8",
+    text = render_configuration(
+        BRAND, admin, store=store, workers=WORKERS, brand_settings='opt_out_mail_domain = "izin.example"\n'
     )
+    text += render_mail_way(smtp, sink_port) + f'[[listeners.http]]\naddress = "127.0.0.1:{pages}"\n'
+    config.write_text(text, encoding="utf-8")
     program = [sys.executable, "-m", "gateway.cli"]
     subprocess.run(
         [*program, "consents", "import", "-c", str(config), "--brand", str(BRAND), str(consents)],

@@ -27,6 +27,7 @@ from filters.consent import Change, Consent, pack_change
 from filters.consent_key import KEY_BYTES
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway import app
+from loadtest.gateway_configuration import render_configuration, render_mail_way
 from loadtest.numbered_recipients import address_of, status_of
 
 T = TypeVar("T")
@@ -35,48 +36,6 @@ BRAND = 600123
 _READY_WITHIN_S = 30.0
 _ENDED_WITHIN_S = 60.0
 _CONSENT_AT = 1_711_000_000
-
-_CONFIGURATION = """\
-[gateway]
-hostname = "kapi.example"
-workers = {workers}
-drain_timeout = "10s"
-
-[log]
-format = "json"
-
-[store]
-url = "{store}"
-{store_settings}
-[[brands]]
-code = {brand}
-iys_code = {brand}
-name = "Örnek Mağaza"
-title = "Örnek Mağaza A.Ş."
-mersis = "0123456789012345"
-contact = "iletisim@shop.example"
-opt_out_url = "http://127.0.0.1:{pages}"
-
-[[clients]]
-name = "shop"
-brands = [{brand}]
-networks = ["127.0.0.1/32"]
-
-[[upstreams.smtp]]
-name = "relay"
-address = "127.0.0.1:{sink}"
-tls = "none"
-
-[[listeners.smtp]]
-address = "127.0.0.1:{smtp}"
-upstream = "relay"
-
-[[listeners.http]]
-address = "127.0.0.1:{pages}"
-
-[admin]
-address = "127.0.0.1:{admin}"
-"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -207,7 +166,32 @@ class Redis(Program):
             return False
 
 
-class Gateway(Program):
+class Serving(Program):
+    """``izinkapi serve`` with the file ``config``, whose admin listener is on loopback port ``admin_port``."""
+
+    def __init__(self, config: Path, admin_port: int, log: Path | None) -> None:
+        self.config = config
+        self.admin_port = admin_port
+        super().__init__([sys.executable, "-m", "gateway.cli", "serve", "-c", str(config)], log)
+
+    def status(self) -> dict[str, Any]:
+        """``/status``; empty while nobody answers."""
+        return _get_json(f"http://127.0.0.1:{self.admin_port}/status")
+
+    def wait_until_ready(self, within_s: float = _READY_WITHIN_S) -> None:
+        """Until ``/ready`` says that commercial mail would be decided, by each worker."""
+        give_up_at = time.monotonic() + within_s
+        while True:
+            status = self.status()
+            workers = status.get("workers", [])
+            if status.get("state") == "ready" and all(worker.get("state") == "ready" for worker in workers):
+                return
+            if time.monotonic() > give_up_at or not self.is_running:
+                raise RuntimeError(f"the gateway is not ready: {status.get('reasons')}; see {self.log}")
+            time.sleep(0.05)
+
+
+class Gateway(Serving):
     """``izinkapi serve`` with ``workers`` workers over ``store`` (a URL), its files in ``directory``."""
 
     def __init__(
@@ -223,22 +207,20 @@ class Gateway(Program):
     ) -> None:
         """``store_settings``: further lines of [store]; ``further``: whole sections; no ``log``: output is dropped."""
         self.directory = directory
-        self.port, self.pages_port, self.admin_port = free_ports(3)
-        self.config = directory / "izinkapi.toml"
+        self.port, self.pages_port, admin_port = free_ports(3)
+        super().__init__(directory / "izinkapi.toml", admin_port, directory / log if log else None)
         directory.mkdir(parents=True, exist_ok=True)
-        text = _CONFIGURATION.format(
-            workers=workers,
+        pages = f"127.0.0.1:{self.pages_port}"
+        text = render_configuration(
+            BRAND,
+            self.admin_port,
             store=store,
+            workers=workers,
+            opt_out_url=f"http://{pages}",
             store_settings=store_settings,
-            brand=BRAND,
-            pages=self.pages_port,
-            sink=relay_port,
-            smtp=self.port,
-            admin=self.admin_port,
         )
+        text += render_mail_way(self.port, relay_port) + f'[[listeners.http]]\naddress = "{pages}"\n'
         self.config.write_text(text + further, encoding="utf-8")
-        command = [sys.executable, "-m", "gateway.cli", "serve", "-c", str(self.config)]
-        super().__init__(command, directory / log if log else None)
 
     def worker_pids(self) -> list[int]:
         """The processes the supervisor has started and not yet lost."""
@@ -281,22 +263,6 @@ class Gateway(Program):
         status = self.end()
         wait_for_end(workers)
         return status
-
-    def status(self) -> dict[str, Any]:
-        """``/status``; empty while nobody answers."""
-        return _get_json(f"http://127.0.0.1:{self.admin_port}/status")
-
-    def wait_until_ready(self, within_s: float = _READY_WITHIN_S) -> None:
-        """Until ``/ready`` says that commercial mail would be decided, by each worker."""
-        give_up_at = time.monotonic() + within_s
-        while True:
-            status = self.status()
-            workers = status.get("workers", [])
-            if status.get("state") == "ready" and all(worker.get("state") == "ready" for worker in workers):
-                return
-            if time.monotonic() > give_up_at or not self.is_running:
-                raise RuntimeError(f"the gateway is not ready: {status.get('reasons')}; see {self.log}")
-            time.sleep(0.05)
 
 
 def run_until_told(work: Coroutine[Any, Any, T]) -> T:

@@ -25,46 +25,13 @@ from rich.text import Text
 
 from gateway.cli.demo_sms import send_sms, show_sms
 from loadtest import sample_sms
+from loadtest.gateway_configuration import render_configuration, render_mail_way
 from loadtest.sample_mail import BRAND, CONSENTS_CSV, Sample, samples
 
 _MARK = "izinkapi-demo"
 _START_S = 20.0
 
-_CONFIGURATION = """\
-[gateway]
-hostname = "kapi.example"
-workers = 1
-
-[log]
-format = "json"
-
-[store]
-url = "lmdb:var/store"
-
-[[brands]]
-code = {brand}
-iys_code = {brand}
-name = "Örnek Mağaza"
-title = "Örnek Mağaza A.Ş."
-mersis = "0123456789012345"
-contact = "iletisim@shop.example"
-opt_out_url = "http://127.0.0.1:{pages}"
-sms_opt_out = {{ keyword = "{keyword}", number = "{number}" }}
-
-[[clients]]
-name = "shop"
-brands = [{brand}]
-networks = ["127.0.0.1/32"]
-
-[[upstreams.smtp]]
-name = "relay"
-address = "127.0.0.1:{sink}"
-tls = "none"
-
-[[listeners.smtp]]
-address = "127.0.0.1:{smtp}"
-upstream = "relay"
-
+_SMS_WAY = """\
 [[upstreams.sms]]
 name = "netgsm"
 dialect = "netgsm"
@@ -74,9 +41,6 @@ inbound_secret_file = "inbound-secret"
 [[listeners.http]]
 address = "127.0.0.1:{pages}"
 sms = ["netgsm"]
-
-[admin]
-address = "127.0.0.1:{admin}"
 """
 
 
@@ -112,8 +76,14 @@ def demo(
     _make_directory(directory, console)
     ports = _find_ports()
     config = directory / "izinkapi.toml"
-    words = {"keyword": sample_sms.KEYWORD, "number": sample_sms.NUMBER}
-    config.write_text(_CONFIGURATION.format(brand=BRAND, **words, **ports._asdict()), encoding="utf-8")
+    text = render_configuration(
+        BRAND,
+        ports.admin,
+        opt_out_url=f"http://127.0.0.1:{ports.pages}",
+        brand_settings=f'sms_opt_out = {{ keyword = "{sample_sms.KEYWORD}", number = "{sample_sms.NUMBER}" }}\n',
+    )
+    text += render_mail_way(ports.smtp, ports.sink) + _SMS_WAY.format(provider=ports.provider, pages=ports.pages)
+    config.write_text(text, encoding="utf-8")
     inbound_secret = secrets.token_urlsafe(24)
     (directory / "inbound-secret").write_text(inbound_secret + "\n", encoding="utf-8")
     (directory / "inbound-secret").chmod(0o600)
