@@ -6,15 +6,18 @@ question takes one more, for the lists of the consents that were found.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 from filters.client import Client
-from filters.dealer_access import mark_open, names_to_ask
+from filters.dealer_access import AccessList, mark_open, names_to_ask
 from filters.exchange import Lookup
 from filters.vocabulary import LookupFailure
 from gateway.ports import ConsentIndex
+
+_DATE_BYTES = 4
 
 
 class DealerLists(Protocol):
@@ -23,6 +26,44 @@ class DealerLists(Protocol):
     def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The packed lists in the order of ``names``, None for one that is not there; None if they could not be
         asked. ``done`` is called once, possibly before the call returns."""
+
+
+class DealerListStore(DealerLists, Protocol):
+    """The same, and what puts lists there."""
+
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        """Each list in the place of the one of its name; durable on return. Raises ``OSError``."""
+
+
+async def enter_lists(store: DealerListStore, lists: Sequence[AccessList]) -> int:
+    """Keep what was learnt of some consents, a few thousand at most; how many lists are other ones now.
+
+    A list of an earlier consent never replaces that of a later one, whichever is learnt first; of two of the same
+    consent the one learnt last counts. An empty list is kept only in the place of another: where there is none, nothing
+    is open anyway. Raises ``OSError``.
+    """
+    newest: dict[bytes, bytes] = {}
+    for name, packed in lists:
+        if name not in newest or newest[name][:_DATE_BYTES] <= packed[:_DATE_BYTES]:
+            newest[name] = packed
+    answered: asyncio.Future[Sequence[bytes | None] | None] = asyncio.get_running_loop().create_future()
+
+    def keep(answer: Sequence[bytes | None] | None) -> None:
+        if not answered.done():
+            answered.set_result(answer)
+
+    store.find_access(list(newest), keep)
+    found = await answered
+    if found is None:
+        raise OSError("the lists of dealers cannot be asked")
+    changed = [
+        AccessList(name, packed)
+        for (name, packed), old in zip(newest.items(), found, strict=True)
+        if packed != old and (len(packed) > _DATE_BYTES if old is None else old[:_DATE_BYTES] <= packed[:_DATE_BYTES])
+    ]
+    if changed:
+        await store.keep_access(changed)
+    return len(changed)
 
 
 def index_for(index: ConsentIndex, lists: DealerLists | None, client: Client) -> ConsentIndex:

@@ -32,6 +32,7 @@ class Progress(NamedTuple):
     newest_at: int = 0
     rejects_bytes: int = 0
     parts: tuple[int, ...] = ()
+    access_bytes: int = 0
 
 
 class Checkpoint:

@@ -1,8 +1,8 @@
 """One line of a CSV file as one record of the index, or what is wrong with it. Reject, never repair.
 
 Columns, in any order, named in the header row: ``recipient``, ``type``, ``recipientType``, ``status``, ``source``,
-``consentDate``, and optionally ``retailerCode`` and ``retailerAccess``, which are checked and not kept: the index
-answers for the brand, whichever dealer took the consent.
+``consentDate``, and optionally ``retailerCode`` and ``retailerAccess``: the dealer who took the consent and those it is
+open to. To the index a consent is the brand's, whoever took it; the dealers' numbers go into a list beside it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from functools import cache
 from typing import NamedTuple
 
 from filters.address import AddressError, parse_email
-from filters.consent import Change, Consent, pack_change
+from filters.consent import Change, Consent, pack_change, slot_of
 from filters.consent_key import KEY_BYTES, ConsentKeys
+from filters.dealer_access import FIRST_CODE, MOST_CODES, AccessList, access_list
 from filters.phone import PhoneError, parse_phone
-from filters.vocabulary import Channel
+from filters.vocabulary import Channel, Status
 from gateway.consents.csv_file import MOST_LINE_BYTES, CsvFileError
 from gateway.consents.words import (
     CHANNEL_WORDS,
@@ -39,6 +40,7 @@ _COLUMNS = REQUIRED + OPTIONAL
 # A last line without line end is whole if its last column cannot be the beginning of something longer.
 _SELF_DELIMITING = frozenset({"type", "recipientType", "status", "consentDate"})
 _RETAILERS = re.compile(r"(?:[0-9]{8}(?:[,;| ]{1,2}[0-9]{8})*+)?").fullmatch
+_DIGITS = re.compile("[0-9]+").findall
 _MOST_FOUND = 60
 _CLOCK_TOLERANCE_S = 300
 
@@ -106,6 +108,8 @@ class RowParser:
         self._heads: dict[tuple[str, str, str, str], tuple[bytes, bool]] = {}
         self._days: dict[str, int] = {}
         self._seconds = _seconds_of_day()
+        self.access: AccessList | None = None
+        """The dealers of the row parsed last; None for a refusal, and where the file has no column about them."""
 
     def parse_line(self, columns: Columns, line: bytes, *, is_cut_off: bool = False) -> bytes:
         """The record of one line as it stands in the file. Raises ``CsvRowError``."""
@@ -174,7 +178,12 @@ class RowParser:
             expected = "an e-mail address" if is_email else "a phone number as +905XXXXXXXXX"
             raise CsvRowError("recipient", f"expected {expected} ({error})", mask(recipient)) from None
         if columns.retailer_code >= 0 or columns.retailer_access >= 0:
-            _check_retailers(columns, fields)
+            codes = _read_retailers(columns, fields)
+            key = self._derive(self._brand, address)
+            channel, recipient_type, status = slot_of(head[0])
+            is_consent = status is Status.APPROVED
+            self.access = access_list(key, channel, recipient_type, consent_at, codes) if is_consent else None
+            return key + head + consent_at.to_bytes(4, "big")
         return self._derive(self._brand, address) + head + consent_at.to_bytes(4, "big")
 
     def _parse_rare_date(self, spelled: str) -> int:
@@ -224,17 +233,24 @@ def _parse_words(kind: str, recipient_type: str, status: str, source: str) -> tu
     return entry[:2], channel is Channel.EMAIL
 
 
-def _check_retailers(columns: Columns, fields: list[str]) -> None:
+def _read_retailers(columns: Columns, fields: list[str]) -> set[int]:
+    codes: set[int] = set()
     if columns.retailer_code >= 0:
         code = fields[columns.retailer_code]
         if code and not (len(code) == 8 and code.isascii() and code.isdigit()):
             raise CsvRowError("retailerCode", "expected eight digits or nothing", mask(code))
+        if code:
+            codes.add(int(code))
     if columns.retailer_access >= 0:
         access = fields[columns.retailer_access]
         if not _RETAILERS(access):
             raise CsvRowError(
                 "retailerAccess", "expected codes of eight digits, separated by commas in quotation marks", mask(access)
             )
+        codes.update(map(int, _DIGITS(access)))
+    if any(code < FIRST_CODE for code in codes) or len(codes) > MOST_CODES:
+        raise CsvRowError("retailerCode", f"expected at most {MOST_CODES} codes that do not begin with 0", "others")
+    return codes
 
 
 def _cut_off() -> CsvRowError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +20,18 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from filters.consent_key import ConsentKeys
+from filters.dealer_access import AccessList
+from gateway.consents.access_spool import AccessSpool
 from gateway.consents.checkpoint import Checkpoint, Progress, remove_stale
 from gateway.consents.csv_file import Block, CsvFile, CsvFileError, Place
 from gateway.consents.csv_row import Columns, CsvRowError, RowParser, parse_header
 from gateway.consents.ports import ConsentStore
 from gateway.consents.spool import Spool
+from gateway.dealers import enter_lists
 
 _CHECKPOINT_EVERY_S = 10.0
 _LOAD_RECORDS = 100_000
+_LISTS_A_STEP = 1000
 REJECTS_HEADER = ("file", "line", "column", "expected", "found")
 
 
@@ -110,6 +115,7 @@ async def import_files(
     try:
         await reading.run()
         recipients, changed = await _load(store, brand, reading.spool, reading.progress, observer)
+        await _load_access(store, reading.dealers)
     finally:
         reading.close()
         checkpoint.close()
@@ -162,9 +168,11 @@ class _Reading:
         if self.progress.rejects_bytes > (rejects.stat().st_size if rejects.exists() else 0):
             self.progress = Progress()  # the list of the rows already found bad is gone: find them again
         try:
+            self.dealers = AccessSpool(checkpoint.directory, self.progress.access_bytes)
             self.spool = Spool(checkpoint.directory, self._total, self.progress.parts)
         except ValueError:
             self.progress = Progress()
+            self.dealers = AccessSpool(checkpoint.directory)
             self.spool = Spool(checkpoint.directory, self._total)
         self.resumed_rows = self.progress.rows
         self._rejects = io.TextIOWrapper(rejects.open("ab"), "utf-8", newline="")
@@ -199,13 +207,17 @@ class _Reading:
         self._rejects.flush()
         os.fsync(self._rejects.fileno())
         self.progress = self.progress._replace(
-            parts=tuple(self.spool.sync()), rejects_bytes=os.fstat(self._rejects.fileno()).st_size
+            parts=tuple(self.spool.sync()),
+            rejects_bytes=os.fstat(self._rejects.fileno()).st_size,
+            access_bytes=self.dealers.sync(),
         )
         self._checkpoint.save(self.progress)
 
     def _read_block(self, number: int, block: Block) -> None:
         columns, parser = self._columns[number], self._parser
+        has_dealers = columns.retailer_code >= 0 or columns.retailer_access >= 0
         records: list[bytes] = []
+        lists: list[AccessList] = []
         bad = 0
         last = len(block.lines) - 1 if block.is_cut_off else -1
         for at, line in enumerate(block.lines):
@@ -213,6 +225,8 @@ class _Reading:
                 continue
             try:
                 records.append(parser.parse_line(columns, line, is_cut_off=at == last))
+                if has_dealers and parser.access is not None:
+                    lists.append(parser.access)
             except CsvRowError as error:
                 bad += 1
                 row = BadRow(
@@ -221,6 +235,7 @@ class _Reading:
                 self._writer.writerow(row)
                 self._observer.rejected(row)
         self.spool.append(records)
+        self.dealers.append(lists)
         newest = int.from_bytes(max((record[-4:] for record in records), default=b""), "big")
         self.progress = self.progress._replace(
             rows=self.progress.rows + len(records) + bad,
@@ -230,7 +245,15 @@ class _Reading:
 
     def close(self) -> None:
         self.spool.close()
+        self.dealers.close()
         self._rejects.close()
+
+
+async def _load_access(store: ConsentStore, spool: AccessSpool) -> None:
+    """After the consents: a list is of no use before the consent it belongs to."""
+    lists = spool.lists()
+    while batch := list(itertools.islice(lists, _LISTS_A_STEP)):
+        await enter_lists(store, batch)
 
 
 async def _load(

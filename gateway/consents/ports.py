@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from filters.consent import Change
+from filters.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 
 
@@ -36,5 +37,12 @@ class ConsentStore(Protocol):
 
     async def load(self, brand: int, records: Sequence[bytes]) -> Applied:
         """Merge sorted packed records (key and entry joined), in steps."""
+
+    def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
+        """The lists of dealers kept under ``names``, None for one that is not there; None if they could not be
+        asked."""
+
+    async def keep_access(self, lists: Sequence[AccessList]) -> None:
+        """Put each list in the place of the one of its name."""
 
     async def stats(self) -> StoreStats: ...

@@ -20,12 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.store import Store
+from filters.client import Client
 from filters.consent import Consent, unpack
 from filters.consent_key import ConsentKeys
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.consents.checkpoint import Checkpoint
 from gateway.consents.csv_file import CsvFile, CsvFileError
 from gateway.consents.importer import REJECTS_HEADER, BadRow, ImportReport, import_files
+from gateway.dealers import index_for
 from tests.support.memory_index import MemoryIndex
 
 BRAND = 600123
@@ -368,3 +370,63 @@ async def test_a_hundred_thousand_rows_take_seconds(
     )
     assert report.changed == 100_000
     assert time.perf_counter() - began < 10
+
+
+DEALER_HEADER = HEADER.strip() + ",retailerCode,retailerAccess\n"
+MAIL = (Channel.EMAIL, RecipientType.INDIVIDUAL)
+
+
+def dealer_row(number: int, code: str = "", access: str = "", **options: str) -> str:
+    return f'{row(number, **options).strip()},{code},"{access}"\n'
+
+
+async def is_open(index: Any, address: bytes, dealer: int) -> bool:
+    """Whether a dealer's look-up finds the consent open to it."""
+    asked = index_for(index, index, Client("dealer", (BRAND,), retailer_code=dealer))
+    return (await state_of(asked, address))[MAIL].is_open
+
+
+async def test_the_dealers_of_a_consent_are_those_who_took_it_and_those_listed(
+    index: MemoryIndex, state: Path, write: Callable[..., Path]
+) -> None:
+    """E11: nobody else's look-up finds it open; nor does one where the file says nothing."""
+    rows = dealer_row(1, "10000001", "10000002,10000003") + dealer_row(2) + dealer_row(3, "10000001", status="RET")
+    await run(index, state, write(DEALER_HEADER + rows))
+    await run(index, state, write(HEADER + row(4), "plain.csv"))
+    person = b"person1@example.com"
+    opened = [await is_open(index, person, dealer) for dealer in (10_000_001, 10_000_002, 10_000_003, 10_000_004)]
+    assert opened == [True, True, True, False]
+    for other in (b"person2@example.com", b"person3@example.com", b"person4@example.com"):
+        assert not await is_open(index, other, 10_000_001)
+
+
+async def test_a_later_export_closes_a_consent_to_a_dealer(
+    index: MemoryIndex, state: Path, write: Callable[..., Path]
+) -> None:
+    """An empty list is a list; one of an earlier consent is not that of the consent that stands."""
+    await run(index, state, write(DEALER_HEADER + dealer_row(1, "10000001") + dealer_row(2, "10000001"), "a.csv"))
+    await run(index, state, write(DEALER_HEADER + dealer_row(1) + dealer_row(2, at="2024-06-02 00:00:00"), "b.csv"))
+    await run(index, state, write(DEALER_HEADER + dealer_row(2, "10000001"), "c.csv"))
+    assert not await is_open(index, b"person1@example.com", 10_000_001)
+    assert not await is_open(index, b"person2@example.com", 10_000_001)
+
+
+async def test_of_two_rows_of_a_person_the_dealers_of_the_later_consent_count(
+    index: MemoryIndex, state: Path, write: Callable[..., Path]
+) -> None:
+    """Wherever they stand in the file."""
+    later = dealer_row(1, "10000002", at="2024-06-02 00:00:00")
+    await run(index, state, write(DEALER_HEADER + later + dealer_row(1, "10000001")))
+    assert await is_open(index, b"person1@example.com", 10_000_002)
+    assert not await is_open(index, b"person1@example.com", 10_000_001)
+
+
+async def test_a_row_that_is_rejected_opens_nothing(
+    index: MemoryIndex, state: Path, write: Callable[..., Path]
+) -> None:
+    """Its dealers are not read from the row before, nor its own kept."""
+    rows = dealer_row(1, "10000001") + dealer_row(2, "1000000") + dealer_row(3, "10000002").strip() + "x\n"
+    report = await run(index, state, write(DEALER_HEADER + rows), accept_bad_rows=True)
+    assert report.bad == 2
+    assert await is_open(index, b"person1@example.com", 10_000_001)
+    assert len(index._access) == 1
