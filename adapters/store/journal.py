@@ -64,25 +64,32 @@ class RefusalJournal:
             self._append_line({"at": now, "removed": [item_id.hex() for item_id in item_ids]})
 
     def entries(self) -> list[JournalEntry]:
-        """All that is kept, oldest first, without the outbox items done with. Raises ``StoreError``."""
+        """All that is kept, oldest first, without the outbox items done with. Raises ``StoreError``.
+
+        An item is done with if that was said after it was appended: the same person may refuse again later, after a
+        new consent, and that report can have the id of one made before.
+        """
         try:
             lines = [fields for fields, _ in self._lines()]
         except OSError as error:
             raise self._failed(error) from error
-        removed = {bytes.fromhex(item_id) for fields in lines for item_id in fields.get("removed", ())}
-        return [
-            JournalEntry(
-                fields["brand"],
-                tuple(bytes.fromhex(record) for record in fields["records"]),
-                tuple(
-                    OutboxItem(bytes.fromhex(item_id), brand, due_at, b64decode(sealed))
-                    for item_id, brand, due_at, sealed in fields["outbox"]
-                    if bytes.fromhex(item_id) not in removed
-                ),
-            )
-            for fields in lines
-            if "records" in fields
-        ]
+        removed: set[str] = set()
+        found: list[JournalEntry] = []
+        for fields in reversed(lines):
+            removed.update(fields.get("removed", ()))
+            if "records" in fields:
+                found.append(
+                    JournalEntry(
+                        fields["brand"],
+                        tuple(bytes.fromhex(record) for record in fields["records"]),
+                        tuple(
+                            OutboxItem(bytes.fromhex(item_id), brand, due_at, b64decode(sealed))
+                            for item_id, brand, due_at, sealed in fields["outbox"]
+                            if item_id not in removed
+                        ),
+                    )
+                )
+        return found[::-1]
 
     def compact(self, now: int) -> None:
         """Forget what is older than the registry needs to know it by itself. Raises ``StoreError``."""

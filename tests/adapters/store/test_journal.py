@@ -43,6 +43,15 @@ def test_reports_made_are_left_out(journal: RefusalJournal) -> None:
     assert journal.entries() == [JournalEntry(600123, (RECORD,), (item(2),))]
 
 
+def test_a_report_due_again_under_the_same_id_comes_back(journal: RefusalJournal) -> None:
+    """What was done with before it was appended again is not done with; each time anew."""
+    for number in range(1, 4):
+        journal.append(600123, [RECORD], [item(1)], NOW + number)
+        assert [entry.outbox for entry in journal.entries()] == [()] * (number - 1) + [(item(1),)]
+        journal.append_removed([b"id-1"], NOW + number)
+        assert [entry.outbox for entry in journal.entries()] == [()] * number
+
+
 @given(cut=st.integers(1, 200), tail=st.binary(max_size=20))
 def test_a_torn_end_costs_the_torn_entry_only(tmp_path_factory: pytest.TempPathFactory, cut: int, tail: bytes) -> None:
     """Cut anywhere in the last entry, with whatever a power cut leaves there: the first entry is whole, the torn one
