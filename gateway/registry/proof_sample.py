@@ -14,7 +14,7 @@ from filters.consent import State, unpack, wins_over
 from filters.consent_key import ConsentKeys
 from filters.registry.call import Priority
 from filters.registry.failures import Failure
-from filters.registry.merging import find_address, read_record, withdraw
+from filters.registry.merging import find_address, settle
 from filters.registry.values import ConsentSubject
 from filters.registry.writing import find_address_problem
 from filters.vocabulary import Channel, RecipientType, Status
@@ -108,13 +108,8 @@ class _Checking:
             self.result = self.result._replace(problem=failure_words(answer))
             return False
         self.result = self.result._replace(asked_singly=self.result.asked_singly + 1)
-        if answer is None:
-            change = withdraw(key, state, subject.channel, subject.recipient_type)
-        else:
-            change = read_record(answer, key)
-            if answer.created_at is None or answer.created_at < self._clock() - LAG_S:
-                self._count(is_loose=is_loose)
-        if answer is None:
+        change = settle(answer, key, state, subject.channel, subject.recipient_type)
+        if answer is None or answer.created_at is None or answer.created_at < self._clock() - LAG_S:
             self._count(is_loose=is_loose)
         held = state.get((subject.channel, subject.recipient_type))
         if change is not None and self._repairs and wins_over(change.consent, held):

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.store import Store
 from filters.consent import Change, Consent
+from filters.registry.merging import withdraw
 from filters.registry.words import render_day
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.proof import Proof, recall_days
@@ -134,6 +135,20 @@ async def test_a_sample_brings_a_consent_that_never_reached_us(world: ReportingW
     result = await prove_sample(world.link, world.store, KEYS, sample, clock=world.now)
     assert (result.tight, result.repaired) == (1, 1)
     assert (await world.state("kisi1@example.com"))[SLOT].status is Status.APPROVED
+
+
+async def test_a_sample_lifts_what_was_only_our_own_taking_back(world: ReportingWorld) -> None:
+    """A consent that we once took back, and that the registry holds at the very date: it was nobody's refusal."""
+    sample: Sample = {SLOT: ["kisi1@example.com"]}
+    await prove_sample(world.link, world.store, KEYS, sample, clock=world.now)
+    key = KEYS.derive(BRAND, b"kisi1@example.com")
+    taken_back = withdraw(key, await world.state("kisi1@example.com"), *SLOT)
+    assert taken_back is not None
+    await world.store.apply(BRAND, [taken_back])
+    result = await prove_sample(world.link, world.store, KEYS, sample, clock=world.now)
+    assert (result.tight, result.repaired) == (1, 1)
+    assert (await world.state("kisi1@example.com"))[SLOT].status is Status.APPROVED
+    assert (await prove_sample(world.link, world.store, KEYS, sample, clock=world.now)).divergence == 0
 
 
 class Remembering:
