@@ -87,6 +87,7 @@ from gateway.ports import ConsentIndex, RefusalRecorder
 from gateway.refusals import RefusalReports, Refusals
 from gateway.registry.assembly import SyncSide, make_links
 from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics
+from gateway.registry.missing import MISSING_SHARE, MISSING_SINGLES_AN_HOUR, AskingBudget, MissingAskedIndex
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
 from gateway.registry.process import SyncProcess, default_sync_command
@@ -406,7 +407,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     observer = Observer(metrics)
     mail_observer = MailObserver(metrics, logs.canonical, time.time)
     configuration, kept = order.configuration, order.secrets
-    keys = (RememberingKeys if _asks_registry(configuration) else ConsentKeys)(kept.index_secret.reveal())
+    keys = _worker_keys(configuration, kept.index_secret.reveal())
     tokens = TokenKeys(kept.token_keys.reveal(), kept.token_keys.current)
     store = _open_store(configuration, keys)
     evidence = _open_evidence_writer(order, observer, metrics)
@@ -574,28 +575,37 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     )
 
 
-def _asks_registry(configuration: Configuration) -> bool:
-    """Whether workers ask it themselves, about recipients of a brand whose index is stale."""
+def _worker_keys(configuration: Configuration, secret: bytes) -> ConsentKeys:
+    """Keys that remember addresses only where workers ask the registry themselves: of a brand whose index is stale, or
+    about recipients it does not know."""
     settings = configuration.registry
-    return settings is not None and bool(settings.accounts) and settings.requery
+    if settings is None or not settings.accounts or not (settings.requery or settings.requery_missing):
+        return ConsentKeys(secret)
+    always = [code for account in settings.accounts for code in account.brands] if settings.requery_missing else []
+    return RememberingKeys(secret, always)
 
 
 def _requerying(
     configuration: Configuration, store: Store, keys: ConsentKeys, metrics: WorkerRegistryMetrics
 ) -> tuple[ConsentIndex, list[Callable[[], Awaitable[None]]]]:
     """The index as the pipelines ask it: with the registry behind it where the configuration says so."""
-    if not isinstance(keys, RememberingKeys):
+    settings = configuration.registry
+    if settings is None or not isinstance(keys, RememberingKeys):
         return store, []
     registry = RegistryLinks(configuration, patience=_WHILE_A_CLIENT_WAITS)
-    index = RequeryingIndex(
-        store,
-        store,
-        keys,
-        {link.code: link for link in registry.links},
-        {each.brand.code: each.policy for each in configuration.brands},
-        metrics,
-    )
-    return index, [index.close, registry.close]
+    links = {link.code: link for link in registry.links}
+    policies = {each.brand.code: each.policy for each in configuration.brands}
+    index: ConsentIndex = store
+    closing: list[Callable[[], Awaitable[None]]] = [registry.close]
+    if settings.requery:
+        index = requerying = RequeryingIndex(store, store, keys, links, policies, metrics)
+        closing.insert(0, requerying.close)
+    if settings.requery_missing:
+        share = MISSING_SHARE / configuration.workers
+        budget = AskingBudget(settings.requests_per_second * share, MISSING_SINGLES_AN_HOUR / configuration.workers)
+        index = missing = MissingAskedIndex(index, store, keys, links, policies, metrics, budget)
+        closing.insert(0, missing.close)
+    return index, closing
 
 
 _WHILE_A_CLIENT_WAITS = Patience(connect_s=2.0, answer_s=5.0, turn_s=4.0)

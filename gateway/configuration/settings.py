@@ -309,6 +309,7 @@ class RegistrySettings:
     pull_interval_s: float
     requests_per_second: int
     requery: bool
+    requery_missing: bool
     accounts: tuple[RegistryAccount, ...]
     push: RegistryPushSettings | None
 

@@ -329,6 +329,7 @@ class _Settling:
             section.pull_interval.seconds,
             section.requests_per_second,
             section.requery,
+            section.requery_missing,
             tuple(account for account in accounts if account.brands),
             self._registry_push(section.push),
         )

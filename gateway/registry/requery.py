@@ -47,7 +47,7 @@ MOST_ASKED = 1000
 MOST_REMEMBERED = 100_000
 MOST_WAITING = 1000
 
-RESULTS = ("confirmed", "withdrawn", "not_asked", "failed", "timed_out")
+RESULTS = ("confirmed", "withdrawn", "found", "absent", "not_asked", "failed", "timed_out")
 
 Slot = tuple[Channel, RecipientType]
 
@@ -60,13 +60,14 @@ class RequeryObserver(Protocol):
 
 
 class RememberingKeys(ConsentKeys):
-    """Keys that remember the address behind each, for the brands in ``wanted`` only."""
+    """Keys that remember the address behind each, for the brands in ``wanted`` only; those in ``always`` stay there."""
 
-    __slots__ = ("addresses", "wanted")
+    __slots__ = ("addresses", "always", "wanted")
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, always: Iterable[int] = ()) -> None:
         super().__init__(secret)
-        self.wanted: set[int] = set()
+        self.always = frozenset(always)
+        self.wanted: set[int] = set(self.always)
         self.addresses: dict[bytes, bytes] = {}
 
     def derive(self, brand: int, address_key: bytes) -> bytes:
@@ -113,9 +114,10 @@ class RequeryingIndex:
         self._wait_s = wait_s
         self._clock = clock
         self._confirmed: dict[bytes, int] = {}
-        self._gathering: dict[tuple[int, Slot], _Gathering] = {}
+        self._gathering: dict[tuple[int, Slot], Gathering] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.remember_taken = index.remember_taken
+        self.forget_taken = index.forget_taken
 
     async def close(self) -> None:
         """Whoever still waits gets the answer there was."""
@@ -164,7 +166,7 @@ class RequeryingIndex:
         if state is FreshnessState.STALE:
             self._keys.wanted.add(brand)
             return True
-        if brand in self._keys.wanted:
+        if brand in self._keys.wanted and brand not in self._keys.always:
             self._keys.wanted.discard(brand)
             self._keys.addresses.clear()
             self._confirmed.clear()
@@ -292,7 +294,7 @@ class RequeryingIndex:
             gathering = self._gathering.get((brand, slot))
             if gathering is None or gathering.is_closed or len(gathering.recipients) + len(part) > MOST_ASKED:
                 link = self._links[brand]
-                gathering = _Gathering(link.api.with_priority(Priority.QUERY), link.registry, slot, self._observer)
+                gathering = Gathering(link.api.with_priority(Priority.QUERY), link.registry, slot, self._observer)
                 self._gathering[brand, slot] = gathering
             gathering.recipients.update(dict.fromkeys(part))
             # Shielded: whoever gives up does not take the answer from the others.
@@ -303,7 +305,7 @@ class RequeryingIndex:
         return frozenset(found)
 
 
-class _Gathering:
+class Gathering:
     """One request in the making, and then under way."""
 
     def __init__(self, api: RegistryApi, brand: RegistryBrand, slot: Slot, observer: RequeryObserver) -> None:

@@ -76,5 +76,10 @@ class RegistrySection(Section):
         """While a brand's index is stale, ask the registry about those who are being sent to, for a few seconds, before
         the message is held. Without its answer nobody is permitted.""",
     )
+    requery_missing: YesNo = setting(
+        False,
+        """Ask the registry too about those being sent to of whom the index knows nothing, with at most a tenth of its
+        requests; a no is remembered for six hours. Without its answer nobody is permitted.""",
+    )
     push: RegistryPushSection | None = None
     accounts: tuple[RegistryAccountSection, ...] = tables()
