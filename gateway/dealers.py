@@ -81,6 +81,7 @@ class DealerIndex:
         self._lists = lists
         self._dealer = dealer
         self.remember_taken = index.remember_taken
+        self.forget_taken = index.forget_taken
 
     def lookup(
         self,

@@ -32,6 +32,9 @@ class ConsentIndex(Protocol):
     def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
         """Keep for some days that these recipients have this message; ``done(True)`` once it is kept."""
 
+    def forget_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        """Take ``keys`` out of that memory again; ``done(True)`` once they are."""
+
 
 class ConsentWriter(Protocol):
     """Atomic changes to the index."""

@@ -237,6 +237,14 @@ class LmdbStore(Store):
         self._taken_waiting.put(_Taken(message_digest, keys, done, asyncio.get_running_loop()))
         self._writer.submit(self._write_taken)
 
+    def forget_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        check_digest(message_digest)
+        if self._is_closed:
+            done(False)
+            return
+        self._taken_waiting.put(_Taken(message_digest, keys, done, asyncio.get_running_loop(), is_over=True))
+        self._writer.submit(self._write_taken)
+
     # ---- notes ----
 
     def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
@@ -415,6 +423,13 @@ class LmdbStore(Store):
     def _put_taken(self, txn: Transaction[bytes], taken: _Taken, now: int) -> None:
         packed = txn.get(taken.message_digest, b"", self._taken)
         keys = dict.fromkeys(_keys_of(packed)) if packed and _EXPIRY.unpack_from(packed)[0] > now else {}
+        if taken.is_over:
+            left = [key for key in keys if key not in taken.keys]
+            if left:
+                txn.put(taken.message_digest, packed[: _EXPIRY.size] + b"".join(left), db=self._taken)
+            else:  # its entry in the other table goes when it is due
+                txn.delete(taken.message_digest, db=self._taken)
+            return
         expiry = _EXPIRY.pack(now + self._taken_s)
         txn.put(taken.message_digest, expiry + b"".join(keys | dict.fromkeys(taken.keys)), db=self._taken)
         txn.put(expiry + taken.message_digest, b"", db=self._taken_due)
@@ -597,9 +612,9 @@ class _Note(NamedTuple):
 
 
 class _Taken:
-    """A ``remember_taken`` on its way to the writer."""
+    """A ``remember_taken`` on its way to the writer, or (``is_over``) a ``forget_taken``."""
 
-    __slots__ = ("done", "keys", "loop", "message_digest")
+    __slots__ = ("done", "is_over", "keys", "loop", "message_digest")
 
     def __init__(
         self,
@@ -607,9 +622,12 @@ class _Taken:
         keys: Sequence[bytes],
         done: Callable[[bool], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        is_over: bool = False,
     ) -> None:
         self.message_digest = message_digest
         self.keys = keys
+        self.is_over = is_over
         self.done = done
         self.loop = loop
 

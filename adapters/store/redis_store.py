@@ -338,6 +338,20 @@ class RedisStore(Store):
             self._options.lookup_deadline_s,
         )
 
+    def forget_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        check_digest(message_digest)
+        connection = self._free_connection()
+        if connection is None or not keys:
+            done(not keys)
+            return
+
+        def answer(replies: list[Any] | LookupFailure) -> None:
+            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+
+        connection.send(
+            pack_command(b"SREM", _TAKEN + message_digest, *keys), 1, answer, self._options.lookup_deadline_s
+        )
+
     def keep_note(self, name: bytes, sealed: bytes, done: Callable[[bool], None]) -> None:
         check_digest(name)
         connection = self._free_connection()

@@ -140,6 +140,10 @@ class Store(ABC):
     def remember_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
         """Keep for some days that these recipients have this message."""
 
+    @abstractmethod
+    def forget_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        """Take ``keys`` out of what is remembered of this message; ``done(True)`` once they are."""
+
     # ---- notes: sealed by the gateway, under names that say nothing ----
 
     @abstractmethod

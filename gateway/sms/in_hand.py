@@ -20,6 +20,7 @@ from filters.vocabulary import FreshnessState, LookupFailure, MessageClass, Outc
 if TYPE_CHECKING:
     from filters.classify import Classification
     from filters.client import Client
+    from gateway.sms.at_provider import HandOver
     from gateway.sms.route import SmsBrand, SmsRoute
 
 NOT_SETTLED = -1
@@ -42,6 +43,7 @@ class SmsInHand:
         "end_awaited",
         "fates",
         "freshness",
+        "hand_over",
         "is_again",
         "is_commercial",
         "is_gone",
@@ -90,6 +92,8 @@ class SmsInHand:
         """Whether the client has left without our word."""
         self.end_awaited: asyncio.Future[None] | None = None
         """What those wait for who may not go on before this one is answered."""
+        self.hand_over: HandOver | None = None
+        """Its mark for other workers while it is at the provider."""
         self.decided_at = received_at
         self.submission: Submission | None = None
         self.is_heavy = False

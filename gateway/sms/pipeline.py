@@ -8,6 +8,7 @@ dialect's own temporary fault, and nothing is sent that was not looked up within
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ from filters.sms.suffix import SuffixProblem, SuffixRefusal
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, Verdict
 from gateway.dealers import DealerLists, index_for
 from gateway.ports import ConsentIndex, EvidenceLog
+from gateway.sms.at_provider import LOOK_AGAIN_S, WAIT_S, AtProvider
 from gateway.sms.callbacks import answer_of
 from gateway.sms.heavy import HeavySteps
 from gateway.sms.in_hand import SmsInHand
@@ -128,6 +130,7 @@ class SmsPipeline:
         self._clock = clock
         self._monotonic = monotonic
         self._under_way = UnderWay()
+        self._at_provider = AtProvider(index, note_retry)
         self.in_hand = 0
         """Requests of which the record is still to come."""
 
@@ -161,6 +164,8 @@ class SmsPipeline:
             if is_gone():
                 await self._remember_unheard(sms)
         finally:
+            if sms.hand_over is not None:
+                sms.hand_over.end()
             self._under_way.end(sms)
         try:
             self._observe(sms, response)
@@ -178,6 +183,9 @@ class SmsPipeline:
         response: HttpResponse | UpstreamFault | None = None
         for _ in range(MAX_DECISIONS):
             await self._look_up(sms)
+            if not await self._await_other_worker(sms):
+                sms.settle_open(Reason.UPSTREAM_LOST)
+                break
             judged_at = self._monotonic()
             outgoing = await self._work(sms, partial(self._make_ready, sms, native, dialect))
             if outgoing is None:
@@ -239,7 +247,7 @@ class SmsPipeline:
     async def _look_up(self, sms: SmsInHand) -> None:
         """All recipients in one call. An exempt request asks only who has it already, and does without the answer."""
         code = sms.brand.brand.code if sms.brand else self._any_brand
-        if not sms.is_again:
+        if not sms.keys[0]:
             await self._work(sms, partial(self._derive, sms, code))
         keys = sms.keys if sms.is_commercial else ()
         asked_at = self._monotonic()
@@ -253,6 +261,16 @@ class SmsPipeline:
             answer = LookupFailure.BROKEN
         sms.lookup = answer
         sms.lookup_s = self._monotonic() - asked_at
+
+    async def _await_other_worker(self, sms: SmsInHand) -> bool:
+        """Whether no other worker has the same request at the provider, now or after some waiting."""
+        until = self._monotonic() + WAIT_S
+        while isinstance(sms.lookup, Lookup) and self._at_provider.is_elsewhere(sms.lookup.taken):
+            if self._monotonic() >= until:
+                return False
+            await asyncio.sleep(LOOK_AGAIN_S)
+            await self._look_up(sms)
+        return True
 
     def _derive(self, sms: SmsInHand, code: int) -> None:
         # Of a number that is none nobody has a record; its key stands for what was written, and is sent nowhere.
@@ -345,6 +363,8 @@ class SmsPipeline:
         self, sms: SmsInHand, outgoing: HttpRequest, left_s: float | None
     ) -> HttpResponse | UpstreamFault:
         sms.is_handed_over = True
+        if sms.hand_over is None:
+            sms.hand_over = self._at_provider.begin(sms.digest)
         try:
             return await sms.route.upstream.send(outgoing, left_s)
         except Exception as fault:  # an adapter that raises has told us nothing

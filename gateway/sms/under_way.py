@@ -1,7 +1,7 @@
 """Requests that are not answered yet, by their digest: a client that leaves and comes again while the provider is still
 silent must not send the same message beside the first.
 
-Of one worker: a repetition that another worker gets is known there only once the first is answered.
+Of one worker; for the others there are marks in the store (``gateway.sms.at_provider``).
 """
 
 from __future__ import annotations

@@ -447,3 +447,21 @@ async def test_without_a_mark_no_lists_are_kept(fresh_index: Any) -> None:
     """A store that is not initialised takes none, and a question that it cannot answer is no empty list."""
     with pytest.raises(OSError):
         await fresh_index.keep_access([access_list(key(1), Channel.EMAIL, RecipientType.INDIVIDUAL, NOW, [])])
+
+
+async def test_what_is_remembered_of_a_message_can_be_taken_back(index: Any) -> None:
+    """That and nothing else, also where it was never there."""
+
+    async def forget(digest: bytes, *keys: bytes) -> bool:
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        index.forget_taken(digest, list(keys), done.set_result)
+        return await asyncio.wait_for(done, 5)
+
+    assert await remember(index, b"digest", key(1), key(2))
+    assert await forget(b"digest", key(2), key(3))
+    assert (await look_up(index, BRAND, key(1), digest=b"digest")).taken == {key(1)}
+    assert await forget(b"digest", key(1))
+    assert await forget(b"nobody's", key(1))
+    assert (await look_up(index, BRAND, key(1), digest=b"digest")).taken == frozenset()
+    assert await remember(index, b"digest", key(4))
+    assert (await look_up(index, BRAND, key(1), digest=b"digest")).taken == {key(4)}

@@ -86,6 +86,11 @@ class MemoryIndex:
         self._taken[message_digest] = (self._clock() + self._taken_s, kept | set(keys))
         done(True)
 
+    def forget_taken(self, message_digest: bytes, keys: Sequence[bytes], done: Callable[[bool], None]) -> None:
+        expires_at, taken = self._taken.get(message_digest, (0.0, set()))
+        self._taken[message_digest] = (expires_at, taken - set(keys))
+        done(True)
+
     async def apply(
         self,
         brand: int,

@@ -92,7 +92,7 @@ class MemoryUpstream:
 
 
 class SmsWorld:
-    """Everything around one pipeline."""
+    """Everything around one pipeline. ``beside``: another worker, with which this one shares store and provider."""
 
     def __init__(
         self,
@@ -101,6 +101,7 @@ class SmsWorld:
         policy: Policy | None = None,
         suffix: SuffixPolicy = SuffixPolicy.ALLOW,
         brand: Brand | None = None,
+        beside: SmsWorld | None = None,
         **route: Any,
     ) -> None:
         self.now = float(NOW)
@@ -108,9 +109,11 @@ class SmsWorld:
         self.keys = ConsentKeys(b"s" * 32)
         self.index = MemoryIndex(clock=lambda: self.now)
         self.index.failure = None
+        if beside is not None:
+            self.index = beside.index
         self.evidence = MemoryEvidence()
         self.provider = PlainProvider()
-        self.upstream = MemoryUpstream(self.provider)
+        self.upstream = MemoryUpstream(self.provider) if beside is None else beside.upstream
         self.brand = brand or make_brand()
         self.observed: list[tuple[SmsInHand, HttpResponse]] = []
         self.dialect = dialect or PlainDialect()

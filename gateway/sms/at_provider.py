@@ -1,0 +1,93 @@
+"""Requests that a provider has not answered yet, known to every worker.
+
+A client that leaves and comes again may reach another worker while the first attempt is still at the provider. Once
+that takes longer than ``MARK_AFTER_S``, a mark stands in the memory of retries, which each look-up reads anyway: so a
+request that is answered sooner costs nothing, any other one write, and one to take it back; nobody waits for either.
+Who finds the mark of another worker waits for its end, which the memory of retries then tells of; if it does not come,
+nothing is sent. A worker that ends in between leaves its mark: what it had handed over stays an unknown outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from filters.consent_key import KEY_BYTES
+from gateway.ports import ConsentIndex
+
+log = structlog.stdlib.get_logger(__name__)
+
+MARK_AFTER_S = 0.05
+WAIT_S = 8.0
+LOOK_AGAIN_S = 0.25
+
+_PREFIX = b"\xff" * 5
+"""No consent key begins like this, but one in 2**40; that one's retry would wait without need."""
+
+
+class AtProvider:
+    """The marks of one worker. ``note`` hears whether each mark was kept."""
+
+    def __init__(self, index: ConsentIndex, note: Callable[[bool], None], after_s: float = MARK_AFTER_S) -> None:
+        self._index = index
+        self._note = note
+        self._after_s = after_s
+        self._own: set[bytes] = set()
+
+    def begin(self, digest: bytes) -> HandOver:
+        """The request of ``digest`` is about to be handed over."""
+        return HandOver(self, digest)
+
+    def is_elsewhere(self, taken: Iterable[bytes]) -> bool:
+        """Whether another worker's mark is in what is remembered of a request."""
+        return any(each.startswith(_PREFIX) and each not in self._own for each in taken)
+
+
+class HandOver:
+    """One request at the provider. ``end`` once its outcome is known, and remembered where it has to be."""
+
+    __slots__ = ("_digest", "_is_ended", "_is_kept", "_marks", "_name", "_timer")
+
+    def __init__(self, marks: AtProvider, digest: bytes) -> None:
+        self._marks = marks
+        self._digest = digest
+        self._name = b""
+        self._is_kept = self._is_ended = False
+        self._timer = asyncio.get_running_loop().call_later(marks._after_s, self._mark)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._is_ended = True
+        if self._is_kept:
+            self._take_back()
+
+    def _mark(self) -> None:
+        self._name = _PREFIX + os.urandom(KEY_BYTES - len(_PREFIX))
+        self._marks._own.add(self._name)
+        try:
+            self._marks._index.remember_taken(self._digest, [self._name], self._marked)
+        except Exception as fault:
+            log.error("retry.not_marked", fault=type(fault).__name__, exc_info=fault)
+
+    def _marked(self, is_kept: bool) -> None:
+        self._is_kept = is_kept
+        self._marks._note(is_kept)
+        if self._is_ended and is_kept:
+            self._take_back()
+        elif not is_kept:
+            self._marks._own.discard(self._name)
+
+    def _take_back(self) -> None:
+        try:
+            self._marks._index.forget_taken(self._digest, [self._name], self._taken_back)
+        except Exception as fault:
+            log.error("retry.mark_left", fault=type(fault).__name__, exc_info=fault)
+
+    def _taken_back(self, is_done: bool) -> None:
+        if is_done:
+            self._marks._own.discard(self._name)
+        else:  # it stays ours: this worker knows what became of it
+            log.warning("retry.mark_left")
