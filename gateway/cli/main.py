@@ -26,6 +26,8 @@ from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
 from gateway.cli.sandbox import sandbox
 from gateway.configuration import Configuration, ConfigurationError
+from gateway.dealers import DealerIndex
+from gateway.ports import ConsentIndex
 from gateway.registry.pending import ConsentNotes, Pending
 
 _NOT_DONE = 2
@@ -82,6 +84,10 @@ def explain(
     recipient_type: Annotated[
         RecipientType | None, typer.Option("--recipient-type", help="Type the sender declares; left out: none.")
     ] = None,
+    dealer: Annotated[
+        int | None,
+        typer.Option("--dealer", help="Number of the dealer who sends; left out: the brand's owner.", min=10_000_000),
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")] = False,
 ) -> None:
@@ -95,7 +101,7 @@ def explain(
             codes = ", ".join(str(each.brand.code) for each in configuration.brands)
             _fail(f"--brand: expected one of {codes} (brands in {config}), found {brand}")
         key, is_abroad = _address_key(channel, recipient)
-        answer, pending = asyncio.run(_look_up(configuration, brand, channel, key))
+        answer, pending = asyncio.run(_look_up(configuration, brand, channel, key, dealer))
     except (ConfigurationError, OSError, ValueError) as error:
         _fail(str(error))
     now = int(time.time())
@@ -117,6 +123,7 @@ def explain(
         staleness_s,
         failure,
         is_abroad=is_abroad,
+        is_dealer=dealer is not None,
     )
     render_explanation(explain_decision(facts, state, settings.policy), Console(), as_json, pending)
 
@@ -134,7 +141,7 @@ def _address_key(channel: Channel, recipient: str) -> tuple[bytes, bool]:
 
 
 async def _look_up(
-    configuration: Configuration, brand: int, channel: Channel, address_key: bytes
+    configuration: Configuration, brand: int, channel: Channel, address_key: bytes, dealer: int | None
 ) -> tuple[Lookup | LookupFailure, list[Pending]]:
     """What the index says, and which consents of this person are on their way to the registry."""
     from gateway import app as wiring
@@ -144,7 +151,8 @@ async def _look_up(
     try:
         await store.start()
         key = wiring.consent_keys(configuration, may_begin=False).derive(brand, address_key)
-        store.lookup(brand, (key,), None, answered.set_result)
+        index: ConsentIndex = store if dealer is None else DealerIndex(store, store, dealer)
+        index.lookup(brand, (key,), None, answered.set_result)
         answer = await answered
         is_there = isinstance(answer, Lookup)
         return answer, await ConsentNotes(store).find_for(brand, channel, key) if is_there else []

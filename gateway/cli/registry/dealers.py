@@ -8,7 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from filters.consent import unpack
+from filters.dealer_access import access_list
+from filters.registry.merging import find_address
 from filters.registry.values import ConsentSubject, Place, Retailer, RetailerToAdd
+from filters.vocabulary import Status
 from gateway.cli.registry.running import (
     NO,
     AsJson,
@@ -17,9 +21,11 @@ from gateway.cli.registry.running import (
     Config,
     DryRun,
     KindWord,
+    Opened,
     Recipient,
     api_of,
     ask,
+    ask_with_store,
     done,
     fail,
     parse_subject,
@@ -27,9 +33,12 @@ from gateway.cli.registry.running import (
     print_table,
     say,
 )
+from gateway.configuration import Configuration
+from gateway.dealers import enter_lists
 from gateway.registry.ports import BrandLink
 
 _PAGE = 100
+_ACTIVE = "active"
 _TEXTS = ("title", "name", "tckn", "tin")
 _OPTIONAL = ("mersis", "alias", "mobile", "status")
 
@@ -121,18 +130,48 @@ def access(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """The dealers that one consent is open to; with --add, --set or --remove, change them first."""
+    """The dealers that one consent is open to; with --add, --set or --remove, change them first.
+
+    What the registry answers is what the gateway goes by from then on (edge case E11).
+    """
     subject = parse_subject(recipient, channel, recipient_type)
     if add_ + set_ + remove > 1 or bool(codes) is not (add_ or set_ or remove):
         fail("expected dealers' codes with one of --add, --set, --remove, or neither")
 
-    async def work(links: list[BrandLink]) -> list[Retailer]:
+    async def work(links: list[BrandLink], opened: Opened, _: Configuration) -> list[Retailer]:
         link, named = links[0], codes or []
         if not dry_run:
             await _change(link, subject, named, add_=add_, set_=set_, remove=remove)
-        return list(done(await api_of(link).access(link.registry, subject)).items)
+        found = await _all_with_access(link, subject)
+        if not dry_run:
+            await _remember(link, subject, found, opened)
+        return found
 
-    _show(ask(config, brand, work), as_json=as_json)
+    _show(ask_with_store(config, brand, work), as_json=as_json)
+
+
+async def _all_with_access(link: BrandLink, subject: ConsentSubject) -> list[Retailer]:
+    found: list[Retailer] = []
+    while True:
+        page = done(await api_of(link).access(link.registry, subject, len(found), _PAGE))
+        found += page.items
+        if len(page.items) < _PAGE or len(found) >= (page.total or 0):
+            return found
+
+
+async def _remember(link: BrandLink, subject: ConsentSubject, found: list[Retailer], opened: Opened) -> None:
+    """Into the list beside the consent that the index holds; without one there is nothing that could be open. A dealer
+    counts while the registry calls it active."""
+    address = find_address(subject.recipient, subject.channel)
+    if address is None:
+        return
+    key = opened.keys.derive(link.code, address)
+    value = (await opened.store.find(link.code, [key])).values[0]
+    held = unpack(value).get((subject.channel, subject.recipient_type)) if value else None
+    if held is not None and held.status is Status.APPROVED:
+        codes = [each.retailer_code for each in found if each.status == _ACTIVE]
+        kept = access_list(key, subject.channel, subject.recipient_type, held.consent_at, codes)
+        await enter_lists(opened.store, [kept])
 
 
 async def _change(

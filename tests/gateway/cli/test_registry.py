@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from filters.consent import Change, Consent
 from filters.exchange import Refusal
 from filters.registry.words import render_day, render_time
-from filters.vocabulary import Channel, RecipientType
+from filters.vocabulary import Channel, RecipientType, Status
 from gateway import app as wiring
 from gateway.cli.main import app
 from gateway.configuration import Configuration
@@ -361,6 +362,43 @@ def test_dealers_are_added_listed_opened_to_and_deleted(run: Run, tmp_path: Path
     assert run(*of_brand("retailers", "delete", str(code), "--dry-run")).exit_code == 0
     assert "is deleted" in run(*of_brand("retailers", "delete", str(code), "--yes")).stdout
     assert run(*of_brand("retailers", "list")).exit_code == 1
+
+
+def test_a_dealer_may_send_once_the_index_knows_of_its_access(run: Run, folder: Path) -> None:
+    """E11: what the registry answers about access is what decisions go by, until it answers otherwise."""
+
+    async def know() -> None:
+        store = wiring.open_store(configuration_in(folder))
+        await store.start()
+        key = wiring.consent_keys(configuration_in(folder)).derive(BRAND, ALI.encode())
+        consent = Consent(Status.APPROVED, int(time.time()) - 3600, "HS_WEB")
+        change = Change(key, Channel.EMAIL, RecipientType.INDIVIDUAL, consent)
+        await store.apply(BRAND, [change], watermark_at=int(time.time()))
+        await store.close()
+
+    def explained(dealer: int) -> str:
+        asked = ["explain", "-c", str(folder / "izinkapi.toml"), "-b", str(BRAND), "-r", ALI, "--json"]
+        found = loaded(CliRunner().invoke(app, [*asked, "--dealer", str(dealer)]))
+        return f"{found['verdict']} {found['reason']} {found['row']}"
+
+    asyncio.run(know())
+    dealer = {
+        "title": "Örnek Bayi Ltd.",
+        "name": "Örnek Bayi",
+        "tckn": "10000000146",
+        "tin": "1234567890",
+        "city": {"name": "Yalova", "code": 77},
+        "town": {"name": "Termal", "code": 945},
+    }
+    (folder / "dealer.json").write_text(json.dumps(dealer))
+    code = loaded(run(*of_brand("retailers", "add", str(folder / "dealer.json"), "--json")))["retailer_code"]
+    assert explained(code) == "drop DEALER_NO_ACCESS E11"
+    run(*of_brand("retailers", "access", "-r", ALI, "--add", str(code)))
+    assert explained(code) == "permit CONSENT R10"
+    assert explained(code + 1) == "drop DEALER_NO_ACCESS E11"
+    run(*of_brand("retailers", "access", "-r", ALI, "--remove", str(code)))
+    assert explained(code) == "drop DEALER_NO_ACCESS E11"
+    run(*of_brand("retailers", "delete", str(code), "--yes"))
 
 
 def test_a_dealers_file_is_checked_without_repeating_it(run: Run, tmp_path: Path) -> None:
