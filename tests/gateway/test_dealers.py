@@ -9,10 +9,13 @@ import pytest
 from filters.client import Client
 from filters.dealer_access import access_list
 from filters.exchange import Lookup
+from filters.phone import parse_phone
 from filters.vocabulary import Channel, LookupFailure, MessageClass, RecipientType
 from gateway.dealers import DealerIndex, enter_lists, index_for
 from tests.support.memory_index import MemoryIndex
 from tests.support.pipeline_world import NOW, SHOP, PipelineWorld, mail
+from tests.support.sms_world import NOW as SMS_NOW
+from tests.support.sms_world import SmsWorld, message, number, outcomes
 
 AYSE, BORA = b"ayse@example.com", b"bora@example.com"
 DEALER, OTHER = 10_000_001, 10_000_002
@@ -144,4 +147,22 @@ async def test_answers_that_break_the_contract_are_failures(lists: Lists) -> Non
     DealerIndex(world.index, Short(), DEALER).lookup(SHOP, [world.key(AYSE)], None, found.append)
     assert found[1] is LookupFailure.UNREACHABLE
     assert index_for(index, Short(), dealer(None)) is index
+    world.close()
+
+
+async def test_a_dealers_short_messages_are_judged_the_same_way() -> None:
+    """The list of the SMS consent counts, in sending; the owner's batch beside it is not touched."""
+    world = SmsWorld()
+    people = [number(1), number(2)]
+    await world.consent(people)
+    for each, code in zip(people, (DEALER, OTHER), strict=True):
+        key = world.keys.derive(SHOP, parse_phone(each).key)
+        await world.index.keep_access(
+            [access_list(key, Channel.SMS, RecipientType.INDIVIDUAL, SMS_NOW - 86400, [code])]
+        )
+    _, answer = await world.ask(message(*people), dealer())
+    assert outcomes(answer) == ["relayed", "dropped"]
+    assert [each["reason"] for each in world.records()[-1]["recipients"]] == ["CONSENT", "DEALER_NO_ACCESS"]
+    _, answer = await world.ask(message(*people, text="Yaz indirimi basladi"))
+    assert outcomes(answer) == ["relayed", "relayed"]
     world.close()

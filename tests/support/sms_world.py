@@ -127,6 +127,7 @@ class SmsWorld:
             tags=SmsTags(TagHeaders(), {SHOP: self.brand}),
             keys=self.keys,
             index=self.index,
+            dealer_lists=self.index,
             evidence=self.evidence,
             dropped=self.dropped,
             next_id=lambda: f"sms-{next(numbers)}",
