@@ -1,10 +1,11 @@
 """Requests that a provider has not answered yet, known to every worker.
 
 A client that leaves and comes again may reach another worker while the first attempt is still at the provider. Once
-that takes longer than ``MARK_AFTER_S``, a mark stands in the memory of retries, which each look-up reads anyway: so a
-request that is answered sooner costs nothing, any other one write, and one to take it back; nobody waits for either.
-Who finds the mark of another worker waits for its end, which the memory of retries then tells of; if it does not come,
-nothing is sent. A worker that ends in between leaves its mark: what it had handed over stays an unknown outcome.
+that takes longer than ``MARK_AFTER_S``, or the client has left, a mark stands in the memory of retries, which each
+look-up reads anyway: so a request that is answered sooner costs nothing, any other one write, and one to take it back;
+nobody waits for either. Who finds the mark of another worker waits for its end, which the memory of retries then tells
+of; if it does not come, nothing is sent. A worker that ends in between leaves its mark: what it had handed over stays an
+unknown outcome.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from gateway.ports import ConsentIndex
 
 log = structlog.stdlib.get_logger(__name__)
 
-MARK_AFTER_S = 0.05
+MARK_AFTER_S = 0.25
+LOOK_EVERY_S = 0.05
+"""Whether the client has left."""
 WAIT_S = 8.0
 LOOK_AGAIN_S = 0.25
 
@@ -31,15 +34,14 @@ _PREFIX = b"\xff" * 5
 class AtProvider:
     """The marks of one worker. ``note`` hears whether each mark was kept."""
 
-    def __init__(self, index: ConsentIndex, note: Callable[[bool], None], after_s: float = MARK_AFTER_S) -> None:
+    def __init__(self, index: ConsentIndex, note: Callable[[bool], None]) -> None:
         self._index = index
         self._note = note
-        self._after_s = after_s
         self._own: set[bytes] = set()
 
-    def begin(self, digest: bytes) -> HandOver:
-        """The request of ``digest`` is about to be handed over."""
-        return HandOver(self, digest)
+    def begin(self, digest: bytes, is_gone: Callable[[], bool]) -> HandOver:
+        """The request of ``digest`` is about to be handed over. ``is_gone`` says whether its client has left."""
+        return HandOver(self, digest, is_gone)
 
     def is_elsewhere(self, taken: Iterable[bytes]) -> bool:
         """Whether another worker's mark is in what is remembered of a request."""
@@ -49,20 +51,29 @@ class AtProvider:
 class HandOver:
     """One request at the provider. ``end`` once its outcome is known, and remembered where it has to be."""
 
-    __slots__ = ("_digest", "_is_ended", "_is_kept", "_marks", "_name", "_timer")
+    __slots__ = ("_digest", "_is_ended", "_is_gone", "_is_kept", "_looks", "_marks", "_name", "_timer")
 
-    def __init__(self, marks: AtProvider, digest: bytes) -> None:
+    def __init__(self, marks: AtProvider, digest: bytes, is_gone: Callable[[], bool]) -> None:
         self._marks = marks
         self._digest = digest
         self._name = b""
         self._is_kept = self._is_ended = False
-        self._timer = asyncio.get_running_loop().call_later(marks._after_s, self._mark)
+        self._is_gone = is_gone
+        self._looks = 0
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
     def end(self) -> None:
         self._timer.cancel()
         self._is_ended = True
         if self._is_kept:
             self._take_back()
+
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks * LOOK_EVERY_S >= MARK_AFTER_S or self._is_gone():
+            self._mark()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
     def _mark(self) -> None:
         self._name = _PREFIX + os.urandom(KEY_BYTES - len(_PREFIX))

@@ -364,7 +364,7 @@ class SmsPipeline:
     ) -> HttpResponse | UpstreamFault:
         sms.is_handed_over = True
         if sms.hand_over is None:
-            sms.hand_over = self._at_provider.begin(sms.digest)
+            sms.hand_over = self._at_provider.begin(sms.digest, sms.is_gone)
         try:
             return await sms.route.upstream.send(outgoing, left_s)
         except Exception as fault:  # an adapter that raises has told us nothing

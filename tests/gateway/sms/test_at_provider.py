@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from filters.sms.dialects.plain import SEND
 from filters.sms.http import HttpRequest, UpstreamFault
-from gateway.sms.at_provider import WAIT_S
+from gateway.sms.at_provider import MARK_AFTER_S, WAIT_S
 from tests.support.sms_world import SHOP_CLIENT, SmsWorld, message, number, outcomes
 
 YES = number(1)
@@ -102,6 +103,15 @@ async def test_a_worker_that_ends_meanwhile_leaves_an_unknown_outcome(pair: Pair
     await first
 
 
+async def test_others_know_of_it_sooner_where_the_client_has_left(pair: Pair) -> None:
+    pair.has_left = True
+    began = time.monotonic()
+    first = await pair.begin()
+    assert time.monotonic() - began < MARK_AFTER_S
+    pair.answering.set()
+    await first
+
+
 async def test_the_mark_goes_once_the_outcome_is_known(pair: Pair) -> None:
     """The same message a second time, to somebody who waits, is another message."""
     first = await pair.begin()
@@ -122,7 +132,7 @@ async def test_a_request_that_is_answered_soon_writes_nothing(
     monkeypatch.setattr(world.index, "remember_taken", lambda *args: asked.append(args))
     monkeypatch.setattr(world.index, "forget_taken", lambda *args: asked.append(args))
     assert (await world.ask_raw(BODY)).status == 200
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(2 * MARK_AFTER_S)
     assert asked == []
 
 
@@ -133,5 +143,5 @@ async def test_a_store_that_keeps_no_mark_holds_nothing_up(pair: Pair, monkeypat
         done(False)
 
     monkeypatch.setattr(pair.one.index, "remember_taken", refuse)
-    pair.one.upstream.before = [lambda: asyncio.sleep(0.1)]
+    pair.one.upstream.before = [lambda: asyncio.sleep(2 * MARK_AFTER_S)]
     assert (await pair.one.ask_raw(BODY)).status == 200
