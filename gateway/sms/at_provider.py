@@ -4,8 +4,8 @@ A client that leaves and comes again may reach another worker while the first at
 that takes longer than ``MARK_AFTER_S``, or the client has left, a mark stands in the memory of retries, which each
 look-up reads anyway: so a request that is answered sooner costs nothing, any other one write, and one to take it back;
 nobody waits for either. Who finds the mark of another worker waits for its end, which the memory of retries then tells
-of; if it does not come, nothing is sent. A worker that ends in between leaves its mark: what it had handed over stays an
-unknown outcome.
+of; if it does not come, nothing is sent. A worker that ends in between leaves its mark: what it had handed over stays
+an unknown outcome.
 """
 
 from __future__ import annotations
