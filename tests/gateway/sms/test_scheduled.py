@@ -231,7 +231,7 @@ async def test_a_refusal_while_the_provider_is_asked_is_not_missed(open_place: O
         assert place.held == []
 
 
-@pytest.mark.parametrize("name", PROVIDERS.keys() - {"twilio"})
+@pytest.mark.parametrize("name", sorted(PROVIDERS.keys() - {"twilio"}))
 async def test_a_job_to_several_people_is_called_off_whole_only_where_that_is_set(
     open_place: OpenPlace, name: str
 ) -> None:
