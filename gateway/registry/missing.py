@@ -259,7 +259,12 @@ class MissingAskedIndex:
                 self._observer.requeried("failed", 1)
                 return False
             changes.append(settle(record, key, {}, channel, kind))
-        applied = await self._writer.apply(brand, [change for change in changes if change is not None])
+        try:
+            applied = await self._writer.apply(brand, [change for change in changes if change is not None])
+        except OSError as fault:  # said here: whoever asked may have gone
+            log.warning("missing.failed", brand=brand, fault=type(fault).__name__)
+            self._observer.requeried("failed", 1)
+            return False
         self._observer.requeried("found", 1)
         return bool(applied.changed)
 
