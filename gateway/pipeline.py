@@ -178,12 +178,12 @@ class MailPipeline:
         tags = mail.headers.find_all(self._tag_headers.names)
         found = classify(tags, mail.client, self._brand_values, self._tag_headers)
         if (
-            mail.headers.has_defect
-            and not isinstance(found, ClassificationRefusal)
+            not isinstance(found, ClassificationRefusal)
             and found.class_source is TagSource.HEADER
             and found.message_class is not MessageClass.COMMERCIAL
+            and mail.headers.has_doubtful_end
         ):
-            # Behind a line that is no field some readers see text: what stands there may tighten, never loosen (G1).
+            # Behind such a line some readers see text: what stands there may tighten, never loosen (G1).
             tags = {name: values for name, values in tags.items() if name not in self._class_names}
             found = classify(tags, mail.client, self._brand_values, self._tag_headers)
         if isinstance(found, ClassificationRefusal):

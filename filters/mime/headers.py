@@ -17,6 +17,9 @@ _FIELD = re.compile(rb"^([!-9;-~]++)((?::|[ \t]++:)[^\r\n]*+\r\n(?:[ \t][^\r\n]*
 # go on top of it, it would end the header.
 _MAILBOX_LINE = re.compile(rb">?From (?![ \t]*:)[^\r\n]*\r\n")
 
+# A continuation line of nothing but blanks (obsolete, RFC 5322 4.2).
+_BLANK_FOLDING = re.compile(rb"\r\n[ \t]++\r\n")
+
 Field = tuple[bytes, int, int]
 
 
@@ -48,6 +51,11 @@ class HeaderBlock:
             # The offsets above assume that fields are adjacent; with a defect they are taken one by one.
             fields = [(found[1].lower(), *found.span()) for found in _FIELD.finditer(content, start, end)]
         self.fields = fields
+
+    @property
+    def has_doubtful_end(self) -> bool:
+        """Whether some readers would end the header before ``end``: at a line that is no field, or one of blanks."""
+        return self.has_defect or _BLANK_FOLDING.search(self.content, self.start, self.end) is not None
 
     def value(self, field: Field) -> bytes:
         """The unfolded value of one of ``fields`` (RFC 5322 2.2.3), without surrounding white space."""

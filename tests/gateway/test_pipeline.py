@@ -739,3 +739,10 @@ async def test_informational_content_is_never_asked_about(world: PipelineWorld) 
     """It needs no consent, so nothing that changes can stop it."""
     world.send(mail(INFORMATIONAL), [AYSE])
     assert [each.mail.still_stands for each in world.upstream.given] == [None]
+
+
+async def test_a_loosening_tag_behind_a_line_of_blanks_is_not_believed(world: PipelineWorld) -> None:
+    """Gate G1: a reader that trims lines sees the tag as text, so it may tighten and never loosen."""
+    sent = world.send(b"From: haber@magaza.example\r\nX-Note: a\r\n\t\r\n" + mail(INFORMATIONAL), [b"can@example.com"])
+    assert sent.reply.overall.code == 550
+    assert not world.upstream.given

@@ -66,6 +66,23 @@ def test_what_is_no_field_is_a_defect(content: bytes, has_defect: bool, body: by
     assert content[headers.body_start :] == body
 
 
+@pytest.mark.parametrize(
+    ("content", "is_doubtful"),
+    [
+        (b"A: b\r\n\t\r\nC: d\r\n\r\n", True),
+        (b"A: b\r\n  \r\n\r\n", True),
+        (b"A:\r\n \r\n c\r\n\r\n", True),
+        (b"no field\r\nA: b\r\n\r\n", True),
+        (b"A: b\r\n c\r\n\td\r\n\r\nbody\r\n \r\nbody", False),
+        (b"A:\r\n b\r\n\r\n", False),
+        (b"\r\n \r\n", False),
+    ],
+)
+def test_a_line_of_blanks_makes_the_end_doubtful(content: bytes, is_doubtful: bool) -> None:
+    """It continues a field by the standard, and ends the header for readers that trim lines."""
+    assert scan_headers(content).has_doubtful_end is is_doubtful
+
+
 def test_tags_are_found_behind_a_defect() -> None:
     """What a tag says tightens; it is not lost because a line before it is broken."""
     assert scan_headers(b"no field\r\nX-Izin-Class: commercial\r\n\r\n").values(b"x-izin-class") == [b"commercial"]
