@@ -379,9 +379,12 @@ def check_success(attempt: Attempt) -> None:
 
 
 def check_retry(attempt: Attempt) -> None:
-    """Nobody gets the message twice, unless the next hop never said that it had it or the memory was not kept."""
+    """Nobody gets the message twice, unless the next hop never said that it had it or the memory was not kept.
+
+    Exempt mail does not wait for a memory that cannot be read: it flows whatever happens to the index.
+    """
     world = attempt.world
-    if world.index.forgot:
+    if world.index.forgot or (world.index.was_unreadable and not attempt.is_commercial):
         return
     twice = {wire for (wire, _), copies in world.upstream.taken.items() if copies > 1}
     assert twice <= world.upstream.doubtful

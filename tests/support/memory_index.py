@@ -170,6 +170,7 @@ class UnrulyIndex(MemoryIndex):
         self.failing_with = LookupFailure.TIMED_OUT
         self.asked: list[Asked] = []
         self.forgot = False
+        self.was_unreadable = False
 
     def lookup(
         self,
@@ -179,6 +180,8 @@ class UnrulyIndex(MemoryIndex):
         done: Callable[[Lookup | LookupFailure], None],
     ) -> None:
         manner = self.lookups()
+        if manner in (Manner.RAISES, Manner.FAILS, Manner.FAILS_LATE):
+            self.was_unreadable = True
         read: list[Lookup | LookupFailure] = []
         super().lookup(brand, keys, message_digest, read.append)
 
