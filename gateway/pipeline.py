@@ -635,17 +635,27 @@ class MailPipeline:
         try:
             code = mail.brand.brand.code
             index_for(self._index, self._dealer_lists, mail.client).lookup(
-                code, (recipient.key,), None, partial(self._asked_again, mail, answer)
+                code, (recipient.key,), None, partial(self._asked_again, mail, recipient, answer)
             )
         except Exception as fault:
             self._log_fault(mail, fault)
             answer(False)
 
-    def _asked_again(self, mail: MailInHand, answer: Callable[[bool], None], found: Lookup | LookupFailure) -> None:
+    def _asked_again(
+        self,
+        mail: MailInHand,
+        recipient: RecipientInHand,
+        answer: Callable[[bool], None],
+        found: Lookup | LookupFailure,
+    ) -> None:
         stands = False
         try:
             facts, policy, (value,) = self._weigh(mail, 1, found)
-            stands = _decide_on(facts, value, policy)[0].verdict is Verdict.PERMIT
+            decision, state = _decide_on(facts, value, policy)
+            stands = decision.verdict is Verdict.PERMIT
+            if stands and recipient.is_in_flight:  # the record tells on what the content left
+                recipient.note(decision, state)
+                recipient.judged_again_at = self._clock()
         except Exception as fault:
             self._log_fault(mail, fault)
         answer(stands)

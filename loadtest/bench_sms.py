@@ -268,7 +268,7 @@ def measure(parts: list[str], size: Size, directory: Path) -> dict[str, list[Nam
     """By part what was found; ``directory`` holds the gateways' files."""
     found: dict[str, list[NamedTuple]] = {}
     if "single" in parts or "bulk" in parts:
-        found.update(uvloop.run(_measure_http(directory, parts, size)))  # type: ignore[arg-type]
+        found.update(uvloop.run(_measure_http(directory, parts, size)))  # type: ignore[arg-type] # lists vary
     if "smpp" in parts:
         whole = directory / "smpp"
         whole.mkdir()

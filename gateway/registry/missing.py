@@ -190,10 +190,14 @@ class MissingAskedIndex:
         except asyncio.CancelledError:
             done(answer)
             raise
-        if is_changed:
-            self._index.lookup(brand, keys, message_digest, done)
-        else:
+        if not is_changed:
             done(answer)
+            return
+        try:
+            self._index.lookup(brand, keys, message_digest, done)
+        except Exception as fault:  # in a task nobody else would hear of it, and the message would wait for ever
+            log.warning("missing.failed", brand=brand, fault=type(fault).__name__)
+            done(LookupFailure.BROKEN)
 
     async def _learn(self, brand: int, missing: Mapping[str, bytes]) -> bool:
         """Whether anything entered the index."""

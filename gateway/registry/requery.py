@@ -244,7 +244,11 @@ class RequeryingIndex:
                 fresh = self._with_confirmations(keys, fresh)
             done(fresh)
 
-        self._index.lookup(brand, keys, message_digest, looked)
+        try:
+            self._index.lookup(brand, keys, message_digest, looked)
+        except Exception as fault:  # in a task nobody else would hear of it, and the message would wait for ever
+            log.warning("requery.failed", brand=brand, fault=type(fault).__name__)
+            done(LookupFailure.BROKEN)
 
     async def _enter(
         self,

@@ -51,21 +51,22 @@ class AtProvider:
 class HandOver:
     """One request at the provider. ``end`` once its outcome is known, and remembered where it has to be."""
 
-    __slots__ = ("_digest", "_is_ended", "_is_gone", "_is_kept", "_looks", "_marks", "_name", "_timer")
+    __slots__ = ("_digest", "_is_gone", "_is_kept", "_is_known", "_looks", "_marks", "_name", "_timer")
 
     def __init__(self, marks: AtProvider, digest: bytes, is_gone: Callable[[], bool]) -> None:
         self._marks = marks
         self._digest = digest
         self._name = b""
-        self._is_kept = self._is_ended = False
+        self._is_kept = self._is_known = False
         self._is_gone = is_gone
         self._looks = 0
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
-    def end(self) -> None:
+    def end(self, is_known: bool) -> None:
+        """A request that was cut off (``is_known`` False) keeps its mark: the provider may have it."""
         self._timer.cancel()
-        self._is_ended = True
-        if self._is_kept:
+        self._is_known = is_known
+        if self._is_kept and is_known:
             self._take_back()
 
     def _look(self) -> None:
@@ -86,7 +87,7 @@ class HandOver:
     def _marked(self, is_kept: bool) -> None:
         self._is_kept = is_kept
         self._marks._note(is_kept)
-        if self._is_ended and is_kept:
+        if self._is_known and is_kept:
             self._take_back()
         elif not is_kept:
             self._marks._own.discard(self._name)

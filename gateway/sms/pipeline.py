@@ -147,6 +147,7 @@ class SmsPipeline:
         """Answer a SEND request. ``is_gone`` says, once it is answered, that the client has left without our word."""
         sms = SmsInHand(request, call, route, client, self._next_id(), self._clock(), is_gone)
         self.in_hand += 1
+        is_known = False
         try:
             try:
                 response = await self._carry(sms)
@@ -163,9 +164,10 @@ class SmsPipeline:
             sms.status = response.status
             if is_gone():
                 await self._remember_unheard(sms)
+            is_known = True
         finally:
             if sms.hand_over is not None:
-                sms.hand_over.end()
+                sms.hand_over.end(is_known)
             self._under_way.end(sms)
         try:
             self._observe(sms, response)
@@ -601,7 +603,7 @@ def _read_back(sms: SmsInHand, dialect: Dialect, outgoing: HttpRequest, most: in
     again = dialect.read(outgoing, call)
     asked, texts = sms.asked.recipients, again.texts
     # A recipient without a number is in neither: whoever is kept has one, and what is written must.
-    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept[:most]]:  # type: ignore[index]
+    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept[:most]]:  # type: ignore[index] # kept
         raise _WrittenWrongError("what was written has other recipients")
     if [texts[each[2]] for each in again.recipients] != sms.texts[:most]:
         raise _WrittenWrongError("what was written has other texts")
@@ -622,7 +624,7 @@ def _holds_the_permitted_alone(sms: SmsInHand, outgoing: HttpRequest) -> bool:
     found = {digits[-_LAST_DIGITS:] for digits in runs if len(digits) >= _LAST_DIGITS}
     recipients = sms.asked.recipients
     # Whoever is kept has a number.
-    permitted = {recipients[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index]
+    permitted = {recipients[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index] # kept
     if not permitted <= found:
         return False
     if len(sms.kept) == len(recipients):

@@ -44,4 +44,4 @@ class Settings:
             if type(value) is not kinds[name]:
                 raise ValueError(f"{name}: expected {kinds[name].__name__}, found {value!r}")
         for name, value in values.items():
-            setattr(self, name, float(value) if kinds[name] is float else value)  # type: ignore[arg-type]
+            setattr(self, name, float(value) if kinds[name] is float else value)  # type: ignore[arg-type] # checked above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from filters.reason import Reason
@@ -27,8 +28,8 @@ def _text(description: str, most: int, **more: Any) -> dict[str, Any]:
     return {"type": "string", "maxLength": most, "description": description, **more}
 
 
-def _words(description: str, words: type) -> dict[str, Any]:
-    return {"type": "string", "enum": [str(word) for word in words], "description": description}  # type: ignore[attr-defined]
+def _words(description: str, words: type[StrEnum]) -> dict[str, Any]:
+    return {"type": "string", "enum": [str(word) for word in words], "description": description}
 
 
 def _object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
