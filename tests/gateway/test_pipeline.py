@@ -746,3 +746,18 @@ async def test_a_loosening_tag_behind_a_line_of_blanks_is_not_believed(world: Pi
     sent = world.send(b"From: haber@magaza.example\r\nX-Note: a\r\n\t\r\n" + mail(INFORMATIONAL), [b"can@example.com"])
     assert sent.reply.overall.code == 550
     assert not world.upstream.given
+
+
+async def test_the_record_tells_of_the_later_decision_on_which_the_content_left(world: PipelineWorld) -> None:
+    """Edge case E19: what was asked again between DATA and 354 is what the evidence rests on."""
+    world.upstream.manner = always(Manner.LATE)
+    world.send(mail(COMMERCIAL), [AYSE])
+    (given,) = world.upstream.given
+    assert given.mail.still_stands is not None
+    world.clock.now += 5
+    answers: list[bool] = []
+    given.mail.still_stands(answers.append)
+    while world.agenda.owed:
+        world.agenda.deliver()
+    assert answers == [True]
+    assert world.records[0]["recipients"][0]["redecided_at"] == NOW + 5

@@ -145,3 +145,13 @@ async def test_a_store_that_keeps_no_mark_holds_nothing_up(pair: Pair, monkeypat
     monkeypatch.setattr(pair.one.index, "remember_taken", refuse)
     pair.one.upstream.before = [lambda: asyncio.sleep(2 * MARK_AFTER_S)]
     assert (await pair.one.ask_raw(BODY)).status == 200
+
+
+async def test_a_request_that_is_cut_off_leaves_its_mark(pair: Pair) -> None:
+    """The provider may have it: whoever repeats it must not send it beside that."""
+    first = await pair.begin()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await asyncio.sleep(0.05)
+    assert pair.marks()
