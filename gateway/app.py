@@ -85,9 +85,12 @@ from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.ports import ConsentIndex, RefusalRecorder
 from gateway.refusals import RefusalReports, Refusals
+from gateway.registry.asking.budget import AskingBudget
+from gateway.registry.asking.missing import MISSING_SHARE, MISSING_SINGLES_AN_HOUR, MissingAskedIndex
+from gateway.registry.asking.remembering import RememberingKeys
+from gateway.registry.asking.requery import RequeryingIndex
 from gateway.registry.assembly import SyncSide, make_links
 from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics
-from gateway.registry.missing import MISSING_SHARE, MISSING_SINGLES_AN_HOUR, AskingBudget, MissingAskedIndex
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
 from gateway.registry.process import SyncProcess, default_sync_command
@@ -98,7 +101,6 @@ from gateway.registry.registering import Registering, one_by_one
 from gateway.registry.registering_api import ConsentsMeans
 from gateway.registry.reporting import Reporter
 from gateway.registry.reporting_metrics import ReportingMetrics
-from gateway.registry.requery import RememberingKeys, RequeryingIndex
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide

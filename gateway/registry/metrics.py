@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from filters.registry.values import ChangesSource
 from filters.vocabulary import FreshnessState
 from gateway.metrics import PREFIX
+from gateway.registry.asking.gathering import RESULTS as REQUERY_RESULTS
 from gateway.registry.push import RESULTS
-from gateway.registry.requery import RESULTS as REQUERY_RESULTS
 
 CALL_RESULTS = (
     "ok", "transport_fault", "limited", "refused", "server_fault", "unreadable", "login_refused",

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from filters.consent import unpack
+from filters.consent import Change, Consent, unpack
 from filters.exchange import Lookup
 from filters.policy import Policy
 from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
-from gateway.registry.missing import ABSENT_S, AskingBudget, MissingAskedIndex
-from gateway.registry.requery import RememberingKeys
+from gateway.registry.asking.budget import AskingBudget
+from gateway.registry.asking.missing import ABSENT_S, MissingAskedIndex
+from gateway.registry.asking.remembering import RememberingKeys
 from tests.support.registry_world import CONSENTS, item
 from tests.support.sync_world import BRAND, SECRET, SLOT, SyncWorld
 
@@ -102,6 +103,27 @@ async def test_a_refusal_of_the_other_recipient_type_comes_along(asking: Asking,
     await sync.world.citizen(recipient="both@example.com", recipientType="TACIR")
     assert await asking.look_up("both@example.com") == [Status.APPROVED]
     assert (await sync.state("both@example.com"))[MERCHANT].status is Status.REJECTED
+
+
+async def test_a_record_of_calls_does_not_hide_that_one_of_messages_is_missing(asking: Asking, sync: SyncWorld) -> None:
+    """Both stand under one key, and only the first was here."""
+    phone = "+905550000017"
+    key = asking.keys.derive(BRAND, phone.encode())
+    at = int(sync.world.clock.now()) - 7200
+    call = Change(key, Channel.CALL, RecipientType.INDIVIDUAL, Consent(Status.APPROVED, at, "HS_WEB"))
+    await sync.store.apply(BRAND, [call])
+    await register(sync, phone, type="MESAJ")
+    await asking.look_up(phone)
+    assert (await sync.state(phone))[Channel.SMS, RecipientType.INDIVIDUAL].status is Status.APPROVED
+
+
+async def test_who_has_a_record_of_the_other_recipient_type_is_not_asked_about(asking: Asking, sync: SyncWorld) -> None:
+    """Nearly everybody has one type and not the other: it would be a question about everybody."""
+    key = asking.keys.derive(BRAND, b"merchant@example.com")
+    at = int(sync.world.clock.now()) - 7200
+    await sync.store.apply(BRAND, [Change(key, *MERCHANT, Consent(Status.APPROVED, at, "HS_WEB"))])
+    assert await asking.look_up("merchant@example.com") == [None]
+    assert (await asking.requests())["multi-status"] == 0
 
 
 async def test_a_no_is_remembered_for_hours(asking: Asking, sync: SyncWorld) -> None:

@@ -13,7 +13,8 @@ from filters.exchange import Lookup
 from filters.freshness import freshness
 from filters.policy import Policy
 from filters.vocabulary import FreshnessState, LookupFailure, Status
-from gateway.registry.requery import RememberingKeys, RequeryingIndex
+from gateway.registry.asking.remembering import RememberingKeys
+from gateway.registry.asking.requery import RequeryingIndex
 from tests.support.registry_world import CONSENTS, RegistryWorld, item
 from tests.support.sync_world import BRAND, KEYS, SECRET, SLOT, SyncWorld
 

@@ -1,10 +1,14 @@
 """Ask the registry about those being written to of whom the index holds nothing: re-query on miss (design D7).
 
 Around the index, for brands whose index is fresh: a record that has not reached us yet can be fetched, where a stale
-brand is the matter of ``gateway.registry.requery``. Two questions each: one about many, shared by all messages in
+brand is the matter of ``requery``. Two questions each: one about many, shared by all messages in
 flight, says who has consent at all; then one about each of those brings the records of both recipient types, dates
 included, and what they say enters the index as from any other source. The message is decided on the index, afterwards:
 what the registry did not say changes nothing.
+
+Missing is who has no record of the message's channel. Who has one of the other recipient type only is not asked about:
+nearly everybody has one type and not the other, so that would be a question about everybody, and the feed brings the
+other within the hour.
 
 A list of unknown addresses must not eat the rate: both kinds of question have a budget of their own (``AskingBudget``),
 a no is remembered, and where the budget is spent the answer goes on as it was: no record.
@@ -18,8 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from filters.consent import State, unpack
 from filters.exchange import Lookup
-from filters.freshness import freshness
 from filters.policy import Policy
 from filters.registry.call import Priority
 from filters.registry.failures import Failure
@@ -28,18 +32,12 @@ from filters.registry.values import ConsentSubject
 from filters.registry.writing import find_address_problem
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, RecipientType
 from gateway.ports import ConsentIndex, ConsentWriter
+from gateway.registry.asking.asking_index import WAIT_S, AskingIndex, Done, end_tasks
+from gateway.registry.asking.budget import AskingBudget
+from gateway.registry.asking.gathering import MOST_ASKED, Gatherings, RequeryObserver
+from gateway.registry.asking.remembering import MOST_REMEMBERED, RememberingKeys
 from gateway.registry.failures import failure_words
 from gateway.registry.ports import BrandLink
-from gateway.registry.requery import (
-    MOST_ASKED,
-    MOST_REMEMBERED,
-    MOST_WAITING,
-    WAIT_S,
-    Gathering,
-    RememberingKeys,
-    RequeryObserver,
-    Slot,
-)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -50,46 +48,11 @@ MISSING_SINGLES_AN_HOUR = 300
 ABSENT_S = 6 * 3600.0
 """So long nobody asks again about one of whom the registry held no consent. Push and pull bring it earlier."""
 
-_BURST_S = 10.0
-_HOUR_S = 3600.0
 
+class MissingAskedIndex(AskingIndex):
+    """Asks about those of whom a fresh brand's index holds nothing."""
 
-class AskingBudget:
-    """Two buckets that fill with time: ``per_second`` requests about many, ``singles_per_hour`` about one.
-
-    Both begin full: ten seconds' worth, at least two requests; an hour's worth of single ones.
-    """
-
-    def __init__(
-        self, per_second: float, singles_per_hour: float, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._monotonic = monotonic
-        self._most = max(per_second * _BURST_S, 2.0), max(singles_per_hour, 2.0)
-        self._rates = per_second, singles_per_hour / _HOUR_S
-        self._left = list(self._most)
-        self._filled_at = monotonic()
-
-    def take_many(self) -> bool:
-        """Whether a request about many may be made; it is then counted."""
-        return self._take(0, 1)
-
-    def take_singles(self, number: int) -> bool:
-        """Whether so many requests about one may be made; all of them are then counted, or none."""
-        return self._take(1, number)
-
-    def _take(self, which: int, number: int) -> bool:
-        now = self._monotonic()
-        passed, self._filled_at = max(now - self._filled_at, 0.0), now
-        for each, rate in enumerate(self._rates):
-            self._left[each] = min(self._left[each] + passed * rate, self._most[each])
-        if self._left[which] < number:
-            return False
-        self._left[which] -= number
-        return True
-
-
-class MissingAskedIndex:
-    """A ``ConsentIndex`` around ``index``. ``policies`` by brand; ``clock``: seconds since 1970 UTC."""
+    name = "missing"
 
     def __init__(
         self,
@@ -104,100 +67,51 @@ class MissingAskedIndex:
         wait_s: float = WAIT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._index = index
+        super().__init__(index, policies, observer, wait_s=wait_s, clock=clock)
         self._writer = writer
         self._keys = keys
         self._links = links
-        self._policies = policies
-        self._observer = observer
         self._budget = budget
-        self._wait_s = wait_s
-        self._clock = clock
+        self._gatherings = Gatherings(links, observer, budget.take_many)
         self._absent: dict[bytes, float] = {}
-        self._gathering: dict[tuple[int, Slot], Gathering] = {}
         self._fetching: dict[bytes, asyncio.Task[bool]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.remember_taken = index.remember_taken
-        self.forget_taken = index.forget_taken
 
     async def close(self) -> None:
         """Whoever still waits gets the answer there was."""
-        tasks = [*self._tasks, *self._fetching.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await super().close()
+        await end_tasks(set(self._fetching.values()))
 
-    def lookup(
-        self,
-        brand: int,
-        keys: Sequence[bytes],
-        message_digest: bytes | None,
-        done: Callable[[Lookup | LookupFailure], None],
-    ) -> None:
+    def lookup(self, brand: int, keys: Sequence[bytes], message_digest: bytes | None, done: Done) -> None:
         """As of the index; later, and with more in it, where somebody was missing and the registry was asked."""
 
         def looked(answer: Lookup | LookupFailure) -> None:
             missing = self._missing(brand, keys, answer) if isinstance(answer, Lookup) and brand in self._links else {}
-            if not missing:
+            if not missing or not isinstance(answer, Lookup):
                 done(answer)
                 return
-            if len(self._tasks) >= MOST_WAITING:
-                self._observer.requeried("not_asked", len(missing))
-                done(answer)
-                return
-            asking = self._ask_and_look_again(brand, keys, message_digest, answer, missing, done)
-            task = asyncio.get_running_loop().create_task(asking, name="missing")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._ask_first(
+                brand, keys, message_digest, answer, len(missing), lambda: self._learn(brand, missing), done
+            )
 
         self._index.lookup(brand, keys, message_digest, looked)
 
     def _missing(self, brand: int, keys: Sequence[bytes], answer: Lookup) -> dict[str, bytes]:
         """Address to key of those to ask about."""
         now = self._clock()
-        state, _ = freshness(answer.watermark_at, int(now), self._policies[brand])
-        if state not in (FreshnessState.FRESH, FreshnessState.AGING):
+        if self._freshness(brand, answer) not in (FreshnessState.FRESH, FreshnessState.AGING):
             return {}
         found: dict[str, bytes] = {}
         for key, value in zip(keys, answer.values, strict=False):
-            if value or self._absent.get(key, -ABSENT_S) > now - ABSENT_S:
+            if self._absent.get(key, -ABSENT_S) > now - ABSENT_S:
                 continue
             address = self._keys.addresses.get(key)
             if address is None:
                 continue
             recipient = address.decode("utf-8", "replace")
-            if find_address_problem(recipient, _channel_of(recipient)) is None:
+            channel = _channel_of(recipient)
+            if not _is_held(value, channel) and find_address_problem(recipient, channel) is None:
                 found[recipient] = key
         return found
-
-    async def _ask_and_look_again(
-        self,
-        brand: int,
-        keys: Sequence[bytes],
-        message_digest: bytes | None,
-        answer: Lookup | LookupFailure,
-        missing: Mapping[str, bytes],
-        done: Callable[[Lookup | LookupFailure], None],
-    ) -> None:
-        is_changed = False
-        try:
-            async with asyncio.timeout(self._wait_s):
-                is_changed = await self._learn(brand, missing)
-        except TimeoutError:
-            self._observer.requeried("timed_out", len(missing))
-        except Exception as fault:
-            log.warning("missing.failed", brand=brand, fault=type(fault).__name__)
-        except asyncio.CancelledError:
-            done(answer)
-            raise
-        if not is_changed:
-            done(answer)
-            return
-        try:
-            self._index.lookup(brand, keys, message_digest, done)
-        except Exception as fault:  # in a task nobody else would hear of it, and the message would wait for ever
-            log.warning("missing.failed", brand=brand, fault=type(fault).__name__)
-            done(LookupFailure.BROKEN)
 
     async def _learn(self, brand: int, missing: Mapping[str, bytes]) -> bool:
         """Whether anything entered the index."""
@@ -207,7 +121,7 @@ class MissingAskedIndex:
             for start in range(0, len(people), MOST_ASKED):
                 part = people[start : start + MOST_ASKED]
                 answers = await asyncio.gather(
-                    *(self._ask_many(brand, (channel, kind), part) for kind in RecipientType)
+                    *(self._gatherings.ask(brand, (channel, kind), part) for kind in RecipientType)
                 )
                 approved = [each for each in answers if each is not None]
                 if len(approved) < len(answers):
@@ -223,21 +137,6 @@ class MissingAskedIndex:
             self._absent.clear()
         self._absent.update(dict.fromkeys(keys, self._clock()))
         self._observer.requeried("absent", len(keys))
-
-    async def _ask_many(self, brand: int, slot: Slot, recipients: list[str]) -> frozenset[str] | None:
-        """Who of them has consent; None if that could not be learnt."""
-        gathering = self._gathering.get((brand, slot))
-        if gathering is None or gathering.is_closed or len(gathering.recipients) + len(recipients) > MOST_ASKED:
-            if not self._budget.take_many():
-                self._observer.requeried("not_asked", len(recipients))
-                return None
-            link = self._links[brand]
-            gathering = Gathering(link.api.with_priority(Priority.QUERY), link.registry, slot, self._observer)
-            self._gathering[brand, slot] = gathering
-        gathering.recipients.update(dict.fromkeys(recipients))
-        # Shielded: whoever gives up does not take the answer from the others.
-        approved = await asyncio.shield(gathering.answer())
-        return None if approved is None else approved.intersection(recipients)
 
     async def _fetch(self, brand: int, recipient: str, key: bytes) -> bool:
         """The records of one address into the index, once for all who wait for them."""
@@ -275,3 +174,15 @@ class MissingAskedIndex:
 
 def _channel_of(recipient: str) -> Channel:
     return Channel.EMAIL if "@" in recipient else Channel.SMS
+
+
+def _is_held(value: bytes | None, channel: Channel) -> bool:
+    """Whether the index holds a record of the channel, of either recipient type.
+
+    What cannot be read is not asked about: the decision has to meet it.
+    """
+    try:
+        state: State = unpack(value) if value else {}
+    except ValueError:
+        return True
+    return any((channel, kind) in state for kind in RecipientType)
