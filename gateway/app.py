@@ -490,6 +490,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         evidence=evidence,
         upstreams=providers,
         count=metrics.count_cancellation,
+        instance=instance,
     )
     recorder = CancellingRecorder(
         Refusals(store, evidence, *_sealing(configuration, kept), observer, index=store), scheduled
@@ -565,10 +566,10 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         buffered_bytes=lambda: sum(budget.used_bytes for budget in budgets) + sms.buffered_bytes,
         drain_s=configuration.drain_timeout_s,
         on_report=mail_observer.worker_reported,
+        duties=[sms],
         after=[
             *(webhook.close for webhook in webhooks.values()),
             *stop_asking,
-            sms.close,
             *(push.close for push in pushes.values()),
             *(sender.close for sender in senders.values()),
             _closing(clients.close),

@@ -54,6 +54,13 @@ class UpstreamLife(Protocol):
     def is_known(self) -> bool: ...
 
 
+class DutyLife(Protocol):
+    """What a worker does beside serving, from when its store is open until its doors are shut."""
+
+    def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
 class StoreLife(Protocol):
     async def start(self) -> StoreHealth: ...
     async def close(self) -> None: ...
@@ -131,6 +138,7 @@ class Worker:
         buffered_bytes: Callable[[], int],
         drain_s: float,
         on_report: Callable[[WorkerReport], None],
+        duties: Sequence[DutyLife] = (),
         after: Sequence[Callable[[], Awaitable[None]]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -142,6 +150,7 @@ class Worker:
         self._buffered_bytes = buffered_bytes
         self._drain_s = drain_s
         self._on_report = on_report
+        self._duties = duties
         self._after = after
         self._clock = clock
         self._store_state = StoreState(store_kind, clock)
@@ -168,6 +177,8 @@ class Worker:
         starting = [
             asyncio.create_task(upstream.start(), name=f"upstream-{upstream.name}") for upstream in self._upstreams
         ]
+        for duty in self._duties:
+            duty.start()
         for door in self._doors:
             await door.open()
         # Everything made so far lives as long as the worker: not worth looking at in each collection.
@@ -192,6 +203,7 @@ class Worker:
         """Each step whatever became of the one before: a door that cannot be closed must cost no evidence."""
         started = self._clock()
         await _carry_out("door", *(door.drain(self._drain_s) for door in self._doors))
+        await _carry_out("duty", *(duty.close() for duty in self._duties))
         await _carry_out("upstream", *(upstream.close(1.0) for upstream in self._upstreams))
         await _carry_out("evidence", self._evidence.close())
         await _carry_out("store", self._store.close())

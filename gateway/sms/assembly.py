@@ -46,6 +46,7 @@ from gateway.sms.ports import NoteStore, SmsUpstream
 from gateway.sms.reports import DroppedNumbers
 from gateway.sms.route import Outlet, SmsBrand, SmsRoute, TagRule
 from gateway.sms.scheduled import CancelUpstream, ScheduledSends
+from gateway.sms.scheduled_journal import ScheduledJournal
 from gateway.sms.sealed_notes import SealedNotes
 from gateway.sms.seen import SeenMessages
 from gateway.sms.tags import SmsTags
@@ -123,7 +124,13 @@ class SmsSide:
         """Calls under way over all listeners."""
         return sum(front.in_hand for front in self._fronts)
 
+    def start(self) -> None:
+        """Once the store is open."""
+        if self._means.scheduled is not None:
+            self._means.scheduled.start()
+
     async def close(self) -> None:
+        """While store, evidence and upstreams are still open."""
         for inbound in self._inbounds:
             await inbound.close()
         if self._means.scheduled is not None:
@@ -356,10 +363,14 @@ def make_scheduled(
     evidence: EvidenceLog,
     upstreams: Mapping[str, SmsUpstream],
     count: Callable[[str], None],
+    instance: str,
 ) -> ScheduledSends:
-    """For the upstreams whose dialect can call off, and whose settings let it."""
+    """For the upstreams whose dialect can call off, and whose settings let it. ``instance`` names this process and no
+    other, ever."""
+    longest_lead_s = max((settings.max_lead_s for settings in configuration.sms_upstreams), default=0.0)
     return ScheduledSends(
         notes=notes,
+        journal=ScheduledJournal(notes, instance, longest_lead_s=longest_lead_s),
         index=index,
         evidence=evidence,
         upstreams={

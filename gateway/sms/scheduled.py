@@ -4,7 +4,8 @@ them off.
 Consent is looked up when a request comes. What the provider took for later is noted in the store for each person,
 sealed, until its time, with the request that calls it off; so any worker that takes a refusal finds it, also after a
 restart. The worker that sent it looks at the index again every few seconds too, for refusals that reach the index
-another way (the registry, an operator). Calling off is tried again until the time of sending.
+another way (the registry, an operator). Calling off is tried again until the time of sending. What a worker looks
+after, and what it is calling off, stands in its journal; when it ends or dies another one goes on.
 
 A note is claimed, not replaced: a person has ``SLOTS`` places, and two workers that want the same one get two.
 """
@@ -12,26 +13,25 @@ A note is claimed, not replaced: a person has ``SLOTS`` places, and two workers 
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import orjson
 import structlog
 
 from filters.consent import unpack
 from filters.evidence import RecordKind, encode_event
 from filters.exchange import Lookup, Refusal
 from filters.sms.dialect import Cancellation, Canceller
-from filters.sms.http import HttpRequest, HttpResponse
+from filters.sms.http import HttpResponse
 from filters.sms.message import Relayed, Submission
 from filters.vocabulary import Channel, LookupFailure, Outcome, RecipientType, Status
 from gateway.ports import ConsentIndex, EvidenceLog, RefusalRecorder
 from gateway.sms.callbacks import answer_of
 from gateway.sms.in_hand import SmsInHand
 from gateway.sms.ports import SmsUpstream
+from gateway.sms.scheduled_journal import ScheduledJournal, ScheduledSend, pack_sends, unpack_sends
 from gateway.sms.sealed_notes import SealedNotes
 
 log = structlog.stdlib.get_logger(__name__)
@@ -62,23 +62,6 @@ class CancelUpstream(NamedTuple):
     is_whole_allowed: bool = False
 
 
-class ScheduledSend(NamedTuple):
-    """One person's part in one job. ``part`` tells the parts of a job apart that are called off each by itself."""
-
-    upstream: str
-    message_id: str
-    part: str
-    brand: int
-    key: bytes
-    recipient_type: RecipientType | None
-    send_at: float
-    request: HttpRequest
-
-    @property
-    def name(self) -> tuple[str, ...]:
-        return ("scheduled job", self.upstream, self.message_id, self.part)
-
-
 class ScheduledSends:
     """Remembers and calls off. ``count`` hears "cancelled", "retried", "failed" and "not_remembered"."""
 
@@ -86,6 +69,7 @@ class ScheduledSends:
         self,
         *,
         notes: SealedNotes,
+        journal: ScheduledJournal,
         index: ConsentIndex,
         evidence: EvidenceLog,
         upstreams: Mapping[str, CancelUpstream],
@@ -95,6 +79,7 @@ class ScheduledSends:
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._notes = notes
+        self._journal = journal
         self._index = index
         self._evidence = evidence
         self._upstreams = upstreams
@@ -106,6 +91,13 @@ class ScheduledSends:
         self._calling_off: set[tuple[str, ...]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._checking: asyncio.Task[None] | None = None
+        self._has_more = False
+        """Whether the journal holds sends that this worker does not look after by itself."""
+
+    def start(self) -> None:
+        """Look after what earlier workers left, and go on doing so for others that end."""
+        if self._upstreams and (self._checking is None or self._checking.done()):
+            self._checking = asyncio.get_running_loop().create_task(self._look_after_all(), name="scheduled sends")
 
     async def remember(self, sms: SmsInHand, native: Submission, relayed: Relayed) -> None:
         """What the provider took for later. Never raises: what is not remembered is bounded by the longest lead."""
@@ -115,21 +107,18 @@ class ScheduledSends:
             return
         try:
             sends = self._sends_of(sms, native, relayed, means, send_at)
-            kept = await asyncio.gather(*(self._keep(each) for each in sends))
+            kept = await asyncio.gather(self._journal.write(sends), *(self._keep(each) for each in sends))
         except Exception as fault:
             log.error("scheduled.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)
             sends, kept = [], [False]
         if missing := kept.count(False):
             self._count("not_remembered")
             log.warning("scheduled.not_remembered", message_id=sms.message_id, recipients=missing)
-        for each in sends:
-            if len(self._sends) < MAX_JOBS:
-                self._sends[each.key, each.name] = each
         if sends:
+            self._look_after(sends)
             # Somebody may have refused between the decision and the note, which the refusal then did not find.
             self._start(self._check(sends))
-            if self._checking is None or self._checking.done():
-                self._checking = asyncio.get_running_loop().create_task(self._check_regularly(), name="scheduled sends")
+            self.start()
 
     def refused(self, refusal: Refusal) -> None:
         """It is in force: call off at once what is scheduled for that person."""
@@ -137,13 +126,15 @@ class ScheduledSends:
             self._start(self._call_off_for(refusal))
 
     async def close(self) -> None:
-        """End; what is not called off yet is looked for again only by another worker, or after a further refusal."""
+        """End; another worker goes on with what is still to come, a later one if there is none now."""
         tasks = [*self._tasks, *([self._checking] if self._checking is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._forget_past()
         if self._calling_off:
-            log.error("scheduled.left", jobs=len(self._calling_off))
+            log.warning("scheduled.left", jobs=len(self._calling_off))
+        await self._journal.leave(is_empty=not (self._sends or self._calling_off or self._has_more))
 
     # -- remembering ----------------------------------------------------------------------------------------------
 
@@ -175,8 +166,8 @@ class ScheduledSends:
         return sends
 
     async def _keep(self, send: ScheduledSend) -> bool:
-        plain = _pack(send)
-        keep_s = max(1, int(send.send_at - self._clock()) + 60)
+        plain = pack_sends([send])
+        keep_s = self._keep_s(send)
         for slot in range(SLOTS):
             is_ours = await self._notes.claim(_slot_of(send.brand, send.key, slot), plain, keep_s)
             if is_ours is None:
@@ -184,6 +175,9 @@ class ScheduledSends:
             if is_ours:
                 return True
         return False
+
+    def _keep_s(self, send: ScheduledSend) -> int:
+        return max(1, int(send.send_at - self._clock()) + 60)
 
     # -- who refused ----------------------------------------------------------------------------------------------
 
@@ -201,21 +195,49 @@ class ScheduledSends:
             self._count(NOT_CALLED_OFF)
             log.error("scheduled.not_looked_up")
             return
-        for plain in found:
-            send = _unpack(plain, refusal.brand, refusal.key) if plain is not None else None
-            if send is not None and _concerns(send.recipient_type, refusal.recipient_type):
-                self._begin(send)
+        sends = [
+            send
+            for plain in found
+            if plain is not None
+            for send in unpack_sends(plain)
+            if _concerns(send.recipient_type, refusal.recipient_type) and send.send_at > self._clock()
+        ]
+        # What another worker looks after it may never see refused: from here on it is ours as well.
+        others = [send for send in sends if (send.key, send.name) not in self._sends]
+        for send in sends:
+            self._begin(send)
+        if not await self._journal.write(others):
+            log.warning("scheduled.not_journalled", sends=len(others))
 
-    async def _check_regularly(self) -> None:
-        while self._sends:
+    async def _look_after_all(self) -> None:
+        while True:
+            for step in (self._take_over, self._check_all, self._journal.beat):
+                try:
+                    await step()
+                except Exception as fault:  # the next round comes
+                    log.error("scheduled.check_failed", fault=type(fault).__name__, exc_info=fault)
             await asyncio.sleep(self._check_every_s)
-            now = self._clock()
-            for name in [name for name, send in self._sends.items() if send.send_at <= now]:
-                del self._sends[name]
-            try:
-                await self._check(list(self._sends.values()))
-            except Exception as fault:  # the next round comes
-                log.error("scheduled.check_failed", fault=type(fault).__name__, exc_info=fault)
+
+    async def _take_over(self) -> None:
+        self._look_after(await self._journal.take_over())
+
+    async def _check_all(self) -> None:
+        self._forget_past()
+        await self._check(list(self._sends.values()))
+
+    def _look_after(self, sends: Sequence[ScheduledSend]) -> None:
+        for send in sends:
+            if send.upstream not in self._upstreams:
+                continue
+            if len(self._sends) >= MAX_JOBS:
+                self._has_more = True
+                break
+            self._sends[send.key, send.name] = send
+
+    def _forget_past(self) -> None:
+        now = self._clock()
+        for name in [name for name, send in self._sends.items() if send.send_at <= now]:
+            del self._sends[name]
 
     async def _check(self, sends: Sequence[ScheduledSend]) -> None:
         """Call off what was refused meanwhile, whoever told the index."""
@@ -250,7 +272,7 @@ class ScheduledSends:
                 break
             attempts += 1
             if await self._ask(send):
-                await self._notes.keep(send.name, _DONE)
+                await self._notes.claim(send.name, _DONE, self._keep_s(send))
                 await self._tell(send, CALLED_OFF, attempts)
                 break
             if self._clock() + pause_s >= send.send_at:
@@ -338,33 +360,4 @@ def _is_refused(value: bytes, declared: RecipientType | None) -> bool:
     return any(
         channel is Channel.SMS and _concerns(declared, kind) and consent.status is Status.REJECTED
         for (channel, kind), consent in state.items()
-    )
-
-
-def _pack(send: ScheduledSend) -> bytes:
-    method, path, query, headers, body = send.request
-    return orjson.dumps(
-        {
-            "upstream": send.upstream,
-            "message": send.message_id,
-            "part": send.part,
-            "type": send.recipient_type,
-            "send_at": send.send_at,
-            "request": [method, path, query, headers, base64.b64encode(body).decode()],
-        }
-    )
-
-
-def _unpack(plain: bytes, brand: int, key: bytes) -> ScheduledSend:
-    fields = orjson.loads(plain)
-    method, path, query, headers, body = fields["request"]
-    return ScheduledSend(
-        fields["upstream"],
-        fields["message"],
-        fields["part"],
-        brand,
-        key,
-        RecipientType(fields["type"]) if fields["type"] is not None else None,
-        fields["send_at"],
-        HttpRequest(method, path, query, tuple((name, value) for name, value in headers), base64.b64decode(body)),
     )

@@ -54,7 +54,7 @@ class Parts:
 
             def start(self) -> Any:
                 parts._do(f"start {name}")
-                return _nothing() if name != "evidence" else None
+                return _nothing() if name not in ("evidence", "duty") else None
 
             async def open(self) -> None:
                 parts._do(f"open {name}")
@@ -116,6 +116,7 @@ def make_worker(parts: Parts, on_report: Callable[[WorkerReport], None] = lambda
         buffered_bytes=lambda: 10,
         drain_s=1.0,
         on_report=on_report,
+        duties=[parts.part("duty")],
         after=[ended],
         clock=lambda: float(NOW),
     )
@@ -136,8 +137,8 @@ async def test_doors_open_last_and_close_first() -> None:
     parts, channel = Parts(), Channel()
     await run(make_worker(parts), channel, lambda: len(channel.reports) > 0)
     assert parts.did == [
-        "start evidence", "start store", "start upstream", "open door", "open page",
-        "drain door", "drain page", "close upstream", "close evidence", "close store", "end threads",
+        "start evidence", "start store", "start duty", "start upstream", "open door", "open page",
+        "drain door", "drain page", "close duty", "close upstream", "close evidence", "close store", "end threads",
     ]  # fmt: skip
     assert [report["state"] for report in channel.reports] == ["ready", "draining"]
 

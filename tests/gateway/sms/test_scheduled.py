@@ -20,6 +20,7 @@ from filters.sms.message import SmsRecipient, Submission
 from filters.sms.note_seal import NoteSeal
 from filters.vocabulary import Channel, MessageClass, RecipientType, Status
 from gateway.sms.scheduled import CancellingRecorder, CancelUpstream, ScheduledSends
+from gateway.sms.scheduled_journal import ScheduledJournal
 from gateway.sms.sealed_notes import SealedNotes
 from loadtest.providers.iletimerkezi import IletiMerkeziSimulator
 from loadtest.providers.infobip import InfobipSimulator
@@ -80,6 +81,7 @@ class Place:
         self.name = name
         self.provider = provider
         self.counts: list[str] = []
+        self.workers = 0
         self.world = make_world(dialect=make_dialect(name))
         self.world.now = time.time()
         self.upstream = _Upstream(provider)
@@ -93,9 +95,12 @@ class Place:
     def make_route(self) -> Any:
         return replace(self.world.route, upstream=self.upstream, scheduled=self.scheduled)
 
-    def another_worker(self, check_every_s: float = 60.0) -> ScheduledSends:
+    def another_worker(self, check_every_s: float = 60.0, term_s: float = 45.0) -> ScheduledSends:
+        self.workers += 1
+        notes = SealedNotes(self.world.index, NoteSeal({1: b"n" * 32}, 1))
         return ScheduledSends(
-            notes=SealedNotes(self.world.index, NoteSeal({1: b"n" * 32}, 1)),
+            notes=notes,
+            journal=ScheduledJournal(notes, f"worker-{self.workers}", clock=lambda: self.world.now, term_s=term_s),
             index=self.world.index,
             evidence=self.world.evidence,
             upstreams=self.means,
@@ -326,3 +331,113 @@ async def test_what_lies_in_the_store_can_be_read_by_nobody(open_place: OpenPlac
             assert key not in name
             for secret in (b"sifre-1", b"908500000001", b"/v2/cancel", ONE[1:].encode(), key.hex().encode()):
                 assert secret not in sealed
+
+
+async def test_a_later_worker_goes_on_where_one_has_left(open_place: OpenPlace) -> None:
+    """The provider does not answer, the worker is stopped meanwhile, and the next one calls the message off."""
+    async with open_place() as place:
+        await place.consent(ONE)
+        await place.send(ONE)
+        place.upstream.faults = [UpstreamFault.UNREACHABLE] * 3
+        place.scheduled._first_pause_s = 30.0
+        await place.refuse(ONE)
+        await place.until(lambda: "retried" in place.counts)
+        await place.scheduled.close()
+        assert place.held == [ONE[-10:]]
+        place.upstream.faults = []
+        later = place.another_worker()
+        later.start()
+        await place.until(lambda: "cancelled" in place.counts)
+        await later.close()
+        assert place.held == []
+
+
+async def test_what_a_killed_worker_looked_after_is_looked_after_by_another(open_place: OpenPlace) -> None:
+    """It left no word: its sign of life stands still. The refusal comes from the registry, after its death."""
+    async with open_place() as place:
+        await place.consent(ONE)
+        await place.send(ONE)
+        await asyncio.sleep(0.02)
+        _kill(place.scheduled)
+        other = place.another_worker(check_every_s=0.02, term_s=0.1)
+        other.start()
+        await place.world.consent([ONE], Status.REJECTED, at=int(place.world.now))
+        await place.until(lambda: "cancelled" in place.counts)
+        await other.close()
+        assert place.held == []
+
+
+async def test_what_was_taken_over_once_is_taken_over_again(open_place: OpenPlace) -> None:
+    """Each worker in a row is killed; the last one still knows."""
+    async with open_place() as place:
+        await place.consent(ONE)
+        await place.send(ONE)
+        await asyncio.sleep(0.02)
+        _kill(place.scheduled)
+        for _ in range(3):
+            heir = place.another_worker(check_every_s=0.02, term_s=0.06)
+            heir.start()
+            await place.until(lambda heir=heir: bool(heir._sends))  # type: ignore[misc]
+            _kill(heir)
+        last = place.another_worker(check_every_s=0.02, term_s=0.06)
+        last.start()
+        await place.world.consent([ONE], Status.REJECTED, at=int(place.world.now))
+        await place.until(lambda: "cancelled" in place.counts)
+        await last.close()
+        assert place.held == []
+
+
+async def test_a_worker_that_only_heard_the_refusal_leaves_its_retries_behind(open_place: OpenPlace) -> None:
+    """It did not send the job, and who sent it is gone too."""
+    async with open_place() as place:
+        await place.consent(ONE)
+        await place.send(ONE)
+        await asyncio.sleep(0.02)
+        _kill(place.scheduled)
+        place.upstream.faults = [UpstreamFault.UNREACHABLE] * 1000
+        hearing = place.another_worker()
+        hearing._first_pause_s = 30.0
+        await place.refuse(ONE, hearing)
+        await place.until(lambda: "retried" in place.counts)
+        await hearing.close()
+        place.upstream.faults = []
+        later = place.another_worker()
+        later.start()
+        await place.until(lambda: "cancelled" in place.counts)
+        await later.close()
+        assert place.held == []
+
+
+async def test_a_worker_that_lives_keeps_what_is_its_own(open_place: OpenPlace) -> None:
+    """Its sign of life changes; nobody else asks the provider."""
+    async with open_place() as place:
+        place.scheduled = place.another_worker(check_every_s=0.01)
+        place.route = place.make_route()
+        await place.consent(ONE)
+        await place.send(ONE)
+        other = place.another_worker(check_every_s=0.01, term_s=0.3)
+        other.start()
+        await asyncio.sleep(0.6)
+        assert not other._sends
+        await other.close()
+
+
+async def test_what_lies_behind_is_taken_over_by_nobody(open_place: OpenPlace) -> None:
+    """The time of sending has come: nothing can be called off any more."""
+    async with open_place() as place:
+        await place.consent(ONE)
+        await place.send(ONE)
+        await place.scheduled.close()
+        place.world.now += 3700
+        later = place.another_worker(check_every_s=0.01)
+        later.start()
+        await asyncio.sleep(0.05)
+        await later.close()
+        assert not later._sends
+        assert len(place.upstream.asked) == 1
+
+
+def _kill(worker: ScheduledSends) -> None:
+    """What it had under way ends without another word."""
+    for task in [*worker._tasks, *([worker._checking] if worker._checking else [])]:
+        task.cancel()
