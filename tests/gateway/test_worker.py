@@ -137,7 +137,7 @@ async def test_doors_open_last_and_close_first() -> None:
     parts, channel = Parts(), Channel()
     await run(make_worker(parts), channel, lambda: len(channel.reports) > 0)
     assert parts.did == [
-        "start evidence", "start store", "start duty", "start upstream", "open door", "open page",
+        "start evidence", "start store", "start upstream", "start duty", "open door", "open page",
         "drain door", "drain page", "close duty", "close upstream", "close evidence", "close store", "end threads",
     ]  # fmt: skip
     assert [report["state"] for report in channel.reports] == ["ready", "draining"]
