@@ -99,8 +99,8 @@ from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
 from gateway.registry.registering import Registering, one_by_one
 from gateway.registry.registering_api import ConsentsMeans
-from gateway.registry.reporting import Reporter
-from gateway.registry.reporting_metrics import ReportingMetrics
+from gateway.registry.reporting.metrics import ReportingMetrics
+from gateway.registry.reporting.reporter import Reporter
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide

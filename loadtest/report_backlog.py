@@ -36,7 +36,7 @@ from gateway.holidays import load_holidays
 from gateway.refusals import RefusalReports
 from gateway.registry.parked import PARKED_AT
 from gateway.registry.ports import BrandLink
-from gateway.registry.reporting import Reporter
+from gateway.registry.reporting.reporter import Reporter
 from loadtest.registry.book.database import Database
 from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
 from loadtest.registry.clock import Clock

@@ -23,7 +23,7 @@ from filters.registry.values import ConsentToAdd
 from filters.vocabulary import Status
 from gateway.ports import ConsentWriter
 from gateway.registry.pending import ConsentNotes, Pending, PendingState
-from gateway.registry.reporting_fates import TOO_OLD
+from gateway.registry.reporting.fates import TOO_OLD
 
 RecordRefusals = Callable[[Sequence[Refusal]], Awaitable[None]]
 """Makes refusals durable and effective. Raises ``OSError`` where that is not known of all of them."""

@@ -25,7 +25,7 @@ def rendered() -> bytes:
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
         "metrics.use_directory(folder)\n"
         "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0')\n"
-        "from gateway.registry.reporting_metrics import ReportingMetrics\n"
+        "from gateway.registry.reporting.metrics import ReportingMetrics\n"
         "up = ReportingMetrics([600123])\n"
         "from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics\n"
         "down = SyncMetrics([600123]); there = WorkerRegistryMetrics(); down.call_ended('changes', 'ok', 0.1)\n"

@@ -25,8 +25,8 @@ from gateway.refusals import RefusalReports, Refusals
 from gateway.registry.parked import PARKED_AT, is_parked, unpark
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
-from gateway.registry.reporting import Reporter
-from gateway.registry.reporting_fates import Fate
+from gateway.registry.reporting.fates import Fate
+from gateway.registry.reporting.reporter import Reporter
 from loadtest.registry.book.world import DEFAULT_PASSWORD, DEFAULT_USERNAME
 from loadtest.registry.rules.words import RECIPIENT_TYPES, STATUSES, TYPES
 from tests.support.memory_writer import MemoryEvidence
@@ -68,6 +68,7 @@ class ReportingWorld:
         self.registry = registry
         self.store = store
         self.brand = brand
+        self.ahead_s = 0.0  # so far our clock runs ahead of the registry's
         self.observer = Counting()
         self.notes = ConsentNotes(store)
         self.address = RegistryAddress(
@@ -99,7 +100,7 @@ class ReportingWorld:
         return self.reporter
 
     def now(self) -> float:
-        return self.registry.clock.now()
+        return self.registry.clock.now() + self.ahead_s
 
     async def close(self) -> None:
         await self.address.close()

@@ -13,8 +13,8 @@ folder = pathlib.Path(sys.argv[1])
 metrics.use_directory(folder)
 from gateway.registry.proof_day import DayResult, DayState
 from gateway.registry.proof_sample import SampleResult
-from gateway.registry.reporting_fates import Fate
-from gateway.registry.reporting_metrics import ReportingMetrics
+from gateway.registry.reporting.fates import Fate
+from gateway.registry.reporting.metrics import ReportingMetrics
 told = ReportingMetrics([600123, 600124])
 told.report_settled(600123, Fate.STORED, "")
 told.report_settled(600123, Fate.LATE, "H467")

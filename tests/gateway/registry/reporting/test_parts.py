@@ -14,8 +14,8 @@ from filters.registry.failures import Limited, LoginRefused, Refused, ServerFaul
 from filters.registry.values import BulkItem, BulkState, ConsentToAdd, ErrorEntry, SubRequest
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.parked import PARKED_AT, is_parked, park, unpark
-from gateway.registry.reporting_fates import DONE, OTHER, Fate, is_of_the_item, judge_codes
-from gateway.registry.reporting_flights import MOST_FLIGHTS, Flights, list_items
+from gateway.registry.reporting.fates import DONE, OTHER, Fate, is_of_the_item, judge_codes
+from gateway.registry.reporting.flights import MOST_FLIGHTS, Flights, list_items
 
 SEAL = ReportSeal({1: b"o" * 32}, 1)
 

@@ -10,8 +10,8 @@ import pytest
 from filters.exchange import OutboxItem
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pending import PendingState
-from gateway.registry.reporting_fates import Fate
-from gateway.registry.reporting_flights import FIRST_POLL_S
+from gateway.registry.reporting.fates import Fate
+from gateway.registry.reporting.flights import FIRST_POLL_S
 from tests.support.reporting_world import DAY_S, HOUR_S, ReportingWorld, consent
 
 AYSE = "ayse@example.com"

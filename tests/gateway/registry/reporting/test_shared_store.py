@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.store import Store
-from gateway.registry.reporting_flights import FIRST_POLL_S
+from gateway.registry.reporting.flights import FIRST_POLL_S
 from tests.support.registry_world import RegistryWorld
 from tests.support.reporting_world import DAY_S, HOLIDAYS, ReportingWorld
 

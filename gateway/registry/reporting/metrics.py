@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from gateway.metrics import PREFIX
 from gateway.registry.proof_day import DayResult, DayState
 from gateway.registry.proof_sample import SampleResult
-from gateway.registry.reporting_fates import Fate
+from gateway.registry.reporting.fates import Fate
 
 SETTLED = (Fate.STORED, Fate.HELD, Fate.VETO, Fate.SUPERSEDED, Fate.LATE, Fate.PARKED)
 """What a report can come to; ``late`` is counted beside what becomes of it."""

@@ -1,0 +1,80 @@
+"""Clocks that jump, consents that come after the refusal they precede, processes that begin when results wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters.vocabulary import Channel, RecipientType, Status
+from gateway.registry.pending import PendingState
+from gateway.registry.reporting_flights import FIRST_POLL_S
+from tests.support.reporting_world import DAY_S, HOUR_S, ReportingWorld, consent
+
+AYSE = "ayse@example.com"
+MAIL = (Channel.EMAIL, RecipientType.INDIVIDUAL)
+
+
+async def test_a_consent_from_before_a_refusal_of_ours_is_not_registered_any_more(world: ReportingWorld) -> None:
+    """The registry did not take the refusal (H175); a consent that came before it would stand there unopposed."""
+    await world.refuse(AYSE)
+    await world.work()
+    assert world.stored(AYSE) is None
+    await world.registry.advance(HOUR_S)
+    report = await world.hand_over(consent(AYSE, int(world.now()) - DAY_S))
+    await world.work_for(10, 1)
+    assert world.stored(AYSE) is None
+    assert (await world.state(AYSE))[MAIL].status is Status.REJECTED
+    assert (await world.waiting(), await world.parked()) == ([], {})
+    found = await world.notes.find(report.item_id)
+    assert found is not None
+    assert found.state is PendingState.SUPERSEDED
+
+
+async def test_a_consent_from_after_a_refusal_of_ours_is_registered(world: ReportingWorld) -> None:
+    """The later will, as anywhere."""
+    await world.refuse(AYSE)
+    await world.work()
+    await world.registry.advance(HOUR_S)
+    await world.hand_over(consent(AYSE, int(world.now()) - 60))
+    await world.work_for(10, 1)
+    assert world.stored(AYSE) == ("ONAY", "HS_WEB")
+    assert (await world.state(AYSE))[MAIL].status is Status.APPROVED
+
+
+async def test_a_process_that_begins_when_results_wait_sends_nothing_twice(world: ReportingWorld) -> None:
+    """It knows what is on its way before it asks what became of it."""
+    for number in range(40):
+        world.consented(f"kisi{number}@example.com")
+        await world.refuse(f"kisi{number}@example.com")
+    await world.work()
+    await world.registry.advance(FIRST_POLL_S + 60)
+    world.make_reporter()
+    await world.work_for(2 * FIRST_POLL_S, 30)
+    assert await world.waiting() == []
+    assert world.operations()["bulk-v2"] + world.operations()["add-v2"] == 1
+
+
+@pytest.mark.parametrize("kind", ["maintenance", "cut"])
+async def test_a_pause_ends_though_the_clock_is_set_back(world: ReportingWorld, kind: str) -> None:
+    """While the clock was a day ahead the registry could not be reached; both are mended."""
+    world.consented(AYSE)
+    world.ahead_s = DAY_S
+    await world.registry.sim("PUT", "faults", {"faults": [{"kind": kind}]})
+    await world.refuse("other@example.com")
+    await world.work()
+    await world.registry.sim("DELETE", "faults")
+    world.ahead_s = 0.0
+    await world.refuse(AYSE)
+    await world.work_for(600, 60)
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+
+
+async def test_a_refusal_dated_by_a_clock_that_ran_ahead_is_reported_all_the_same(world: ReportingWorld) -> None:
+    """Its date lies days ahead once the clock is right again; it was made before now, and its deadline runs."""
+    world.consented(AYSE)
+    world.ahead_s = 30.0 * DAY_S
+    await world.refuse(AYSE)
+    world.ahead_s = 0.0
+    await world.work_for(300, 60)
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+    assert (await world.waiting(), await world.parked()) == ([], {})
+    assert (await world.state(AYSE))[MAIL].status is Status.REJECTED
