@@ -50,7 +50,8 @@ class Submission:
     ``tag_class`` and ``tag_type`` are what the dialect's own fields say, None where it has none or they are absent.
     ``credential_id`` names the account for logs and routing without its secret ("" where unknown); ``sender_title`` is
     the originator. ``brand`` (code or name) and ``campaign`` are what the sender says in the request, "" where it does
-    not. ``send_at`` (seconds since 1970 UTC) is None for "now". ``fields`` is the codec's own: whatever it
+    not. ``send_at`` (seconds since 1970 UTC) is None for "now"; ``hold_s`` is how long the provider may hold messages
+    beyond that, for hours of the day or a speed that the request asks for. ``fields`` is the codec's own: whatever it
     needs to rebuild the upstream request and the answer. ``is_dry`` asks for the decision only.
     """
 
@@ -65,10 +66,15 @@ class Submission:
     kind: TextKind = TextKind.PLAIN
     alphabet: Alphabet = Alphabet.AUTO
     send_at: float | None = None
+    hold_s: float = 0.0
     is_dry: bool = False
     brand: str = ""
     campaign: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
+
+    def leaves_by(self, now: float) -> float:
+        """By when the provider has sent it, if it takes it ``now``; both in seconds since 1970 UTC."""
+        return max(now, now if self.send_at is None else self.send_at) + self.hold_s
 
 
 class SmsFate(NamedTuple):

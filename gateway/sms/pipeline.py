@@ -213,7 +213,8 @@ class SmsPipeline:
         sms.is_heavy = sms.is_heavy or len(submission.recipients) >= HEAVY_RECIPIENTS
         if not submission.recipients:
             raise RequestRefusedError(Fault.MALFORMED, "recipients: expected at least one")
-        if submission.send_at is not None and submission.send_at - self._clock() > route.max_lead_s:
+        now = self._clock()
+        if submission.leaves_by(now) - now > route.max_lead_s:
             raise RequestRefusedError(
                 Fault.NOT_ALLOWED, "the time of sending lies further ahead than this gateway allows"
             )
@@ -397,7 +398,8 @@ class SmsPipeline:
             await self._remember(sms, [_mark_unknown(sms.keys[position]) for position in unknown])
         job_id = await self._settle_job_id(sms, relayed)
         dropped = await self._keep_dropped(sms, relayed, job_id)
-        if relayed is not None and sms.route.scheduled is not None and sms.asked.send_at is not None:
+        is_held = sms.asked.send_at is not None or sms.asked.hold_s > 0
+        if relayed is not None and sms.route.scheduled is not None and is_held:
             await sms.route.scheduled.remember(sms, native, relayed)
         is_kept = await self._record(sms)
         if not is_kept and sms.is_commercial and (sent := sms.positions_of(Outcome.RELAYED)):

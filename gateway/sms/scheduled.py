@@ -45,6 +45,9 @@ MAX_PEOPLE = 1000
 MAX_JOBS = 100_000
 """That one worker looks after by itself; beyond them refusals that this gateway takes still count."""
 
+SHORT_HOLD_S = 60.0
+"""What a provider holds for less, by speed or hours, is as good as sent at once."""
+
 CHECK_EVERY_S = 10.0
 CHECK_KEYS = 1000
 FIRST_PAUSE_S = 1.0
@@ -101,9 +104,12 @@ class ScheduledSends:
 
     async def remember(self, sms: SmsInHand, native: Submission, relayed: Relayed) -> None:
         """What the provider took for later. Never raises: what is not remembered is bounded by the longest lead."""
-        send_at = sms.asked.send_at
+        now = self._clock()
+        send_at = sms.asked.leaves_by(now)
         means = self._upstreams.get(sms.route.upstream.name)
-        if means is None or send_at is None or not sms.is_commercial or sms.brand is None or send_at <= self._clock():
+        if means is None or not sms.is_commercial or sms.brand is None:
+            return
+        if send_at <= now or (sms.asked.send_at is None and sms.asked.hold_s < SHORT_HOLD_S):
             return
         try:
             sends = self._sends_of(sms, native, relayed, means, send_at)

@@ -128,6 +128,7 @@ class InfobipDialect:
             kind=contents.kind,
             alphabet=contents.alphabet,
             send_at=contents.send_at,
+            hold_s=contents.hold_s,
             fields={"body": body, "is_v3": is_v3, "path": request.path, "headers": carried_headers(request)},
         )
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.answers import check_text
 from filters.sms.dialects.field_names import place
+from filters.sms.dialects.holding import read_speed, read_window
 from filters.sms.dialects.international_numbers import find_international
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, TEXTS, Shape, check_shape
 from filters.sms.dialects.spelled_numbers import SharedTexts
@@ -136,6 +137,7 @@ class Contents(NamedTuple):
     kind: TextKind
     alphabet: Alphabet
     send_at: float | None
+    hold_s: float
     campaign: str
 
 
@@ -176,6 +178,7 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
         TextKind.BINARY if TextKind.BINARY in kinds else TextKind.PLAIN,
         alphabets.pop() if len(alphabets) == 1 else Alphabet.AUTO,
         _send_at(body, messages, is_v3),
+        _hold(body, messages, is_v3, len(recipients)),
         ((messages[0].get("options") or {}) if is_v3 else messages[0]).get("campaignReferenceId") or "",
     )
 
@@ -251,6 +254,20 @@ def _common(values: list[Any], what: str) -> Any:
     if any(value != values[0] for value in values):
         raise malformed(f"messages: expected {what} to be the same in all messages of a request")
     return values[0]
+
+
+def _hold(body: dict[str, Any], messages: list[dict[str, Any]], is_v3: bool, recipients: int) -> float:
+    """Windows and speed as the provider may add them up; the longest of all messages."""
+    schedule = (body.get("options") or {}).get("schedule") or {} if is_v3 else body
+    sending_s = read_speed(schedule.get("sendingSpeedLimit"), recipients, "sendingSpeedLimit")
+    holds = [sending_s]
+    for number, message in enumerate(messages):
+        window = ((message.get("options") or {}) if is_v3 else message).get("deliveryTimeWindow")
+        if window:
+            where = f"messages[{number}].deliveryTimeWindow"
+            found = read_window(window.get("days"), window.get("from"), window.get("to"), where)
+            holds.append(found.hold_s(sending_s))
+    return max(holds)
 
 
 def _send_at(body: dict[str, Any], messages: list[dict[str, Any]], is_v3: bool) -> float | None:

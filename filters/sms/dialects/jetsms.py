@@ -25,6 +25,7 @@ from filters.sms.dialect import (
 from filters.sms.dialects.answers import check_text, find_number, find_object
 from filters.sms.dialects.composed import compose_jetsms
 from filters.sms.dialects.headers import carried_headers, segments_header
+from filters.sms.dialects.holding import read_excluded_hours
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.shapes import CODE, CODES, SWITCH, TEXT, TEXTS, Shape, check_shape
 from filters.sms.dialects.strict_form import refuse_query
@@ -129,11 +130,14 @@ class JetSmsDialect:
             sender_title=body.get("originator") or "",
             credential_id=body.get("user") or "",
             tag_class=MessageClass.COMMERCIAL if is_on else None,
-            tag_type=_TYPES.get((body.get("recipienttype") or "").upper()),
+            tag_type=_recipient_type(body.get("recipienttype") or ""),
             brand=str(body.get("brandcode") or ""),
             kind=_kind(messages),
             alphabet=Alphabet.AUTO if body.get("forceenglish") in _OFF else Alphabet.DEFAULT,
             send_at=_start(body.get("startdate") or ""),
+            hold_s=read_excluded_hours(
+                body.get("exclusionstarttime") or "", body.get("exclusionexpiretime") or "", "exclusionstarttime"
+            ),
             fields={"body": body, "headers": carried_headers(request)},
         )
 
@@ -250,6 +254,13 @@ def _kind(messages: Sequence[Mapping[str, Any]]) -> TextKind:
         return TextKind.BINARY
     # The provider puts the parameters into the text: what is sent is not what we see.
     return TextKind.TEMPLATE if any(message.get("messageparams") for message in messages) else TextKind.PLAIN
+
+
+def _recipient_type(text: str) -> RecipientType | None:
+    """The provider's own word for a merchant may be another one than ours: then the answer says what was expected."""
+    if text and text.upper() not in _TYPES:
+        raise malformed("recipienttype: expected BIREYSEL or TACIR")
+    return _TYPES.get(text.upper())
 
 
 def _start(text: str) -> float | None:

@@ -132,6 +132,23 @@ class Place:
         call = codec.recognise(request)
         return (await self.world.pipeline.handle(request, call, self.route, SHOP_CLIENT)).response
 
+    async def send_held(self, who: str, until_hour: int) -> HttpResponse:
+        """At once, but only from ten o'clock until ``until_hour`` of any day."""
+        message = {
+            "sender": "ORNEK",
+            "destinations": [{"to": who}],
+            "content": {"text": "Bahar indirimi basladi"},
+            "options": {
+                "deliveryTimeWindow": {"from": {"hour": 10, "minute": 0}, "to": {"hour": until_hour, "minute": 0}},
+                "regional": {"turkeyIys": {"recipientType": "BIREYSEL"}},
+            },
+        }
+        headers = (("content-type", "application/json"), ("authorization", "App key"))
+        request = HttpRequest("POST", "/sms/3/messages", "", headers, orjson.dumps({"messages": [message]}))
+        call = self.world.dialect.recognise(request)
+        assert call is not None
+        return (await self.world.pipeline.handle(request, call, self.route, SHOP_CLIENT)).response
+
     async def refuse(self, who: str, worker: ScheduledSends | None = None) -> None:
         key = parse_phone(who).key
         recorder = CancellingRecorder(self.recorder, worker or self.scheduled)
@@ -441,3 +458,30 @@ def _kill(worker: ScheduledSends) -> None:
     """What it had under way ends without another word."""
     for task in [*worker._tasks, *([worker._checking] if worker._checking else [])]:
         task.cancel()
+
+
+async def test_what_a_provider_holds_for_hours_or_speed_is_called_off_too(open_place: OpenPlace) -> None:
+    """No time of sending stands in the request; the provider waits for its window all the same."""
+    async with open_place("infobip") as place:
+        await place.consent(ONE)
+        assert (await place.send_held(ONE, 20)).status == 200
+        await place.refuse(ONE)
+        await place.until(lambda: "cancelled" in place.counts)
+        assert place.held == []
+
+
+async def test_a_hold_beyond_the_longest_lead_is_refused(open_place: OpenPlace) -> None:
+    """As a time of sending that far ahead is."""
+    async with open_place("infobip") as place:
+        place.route = replace(place.route, max_lead_s=13 * 3600.0)
+        await place.consent(ONE)
+        assert (await place.send_held(ONE, 20)).status == 403
+        assert (await place.send_held(ONE, 22)).status == 200
+        assert len(place.upstream.asked) == 1
+
+
+async def test_what_is_held_for_no_time_is_not_noted(open_place: OpenPlace) -> None:
+    async with open_place("infobip") as place:
+        await place.consent(ONE)
+        assert (await place.send_held(ONE, 10)).status == 200
+        assert not place.world.index.notes
