@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import cast
 
 from filters.smpp.client_session import ClientEvent, ClientSession, Delivered, EndReason, LinkEnded
-from filters.smpp.message import ShortMessage
 
 
 class SmscLink(asyncio.Protocol):
@@ -27,9 +26,9 @@ class SmscLink(asyncio.Protocol):
         """How many messages it takes now."""
         return 0 if self._is_write_blocked or self._transport is None else self.session.room
 
-    def submit(self, message: ShortMessage, now: float) -> int:
-        """There must be room. Raises ``ValueError`` for fields too long for the wire."""
-        sequence = self.session.submit(message, now)
+    def submit(self, body: bytes, now: float) -> int:
+        """There must be room. ``body`` is that of a submit_sm."""
+        sequence = self.session.submit(body, now)
         self._flush_soon()
         return sequence
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from adapters.smpp.upstream import SmscUpstream
-from filters.smpp.carrier import groups_to_send, pack_results
+from filters.smpp.carrier import bodies_of, pack_results
 from filters.smpp.exchange import SubmitResult
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.vocabulary import Outcome
@@ -25,7 +25,7 @@ class SmscSender:
 
     async def send(self, request: HttpRequest, valid_s: float | None = None) -> HttpResponse | UpstreamFault:
         """What the SMSC said of each part for each destination. EXPIRED only where nothing was handed over."""
-        groups = groups_to_send(request)
+        groups = bodies_of(request)
         results: list[Sequence[SubmitResult]] = [()] * len(groups)
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         open_groups = len(groups)

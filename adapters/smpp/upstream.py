@@ -27,7 +27,6 @@ from filters.vocabulary import Outcome
 _TICK_S: Final = 0.25
 _NOT_SENT: Final = SubmitResult(Outcome.DEFERRED)
 _UNANSWERED: Final = SubmitResult(Outcome.UNKNOWN)
-_UNWRITABLE: Final = SubmitResult(Outcome.REFUSED, CommandStatus.SUBMIT_FAILED)
 
 Delivery = Callable[[ShortMessage, Callable[[int], None]], None]
 """What is called with each deliver_sm: the message, and what to call once with the status to answer."""
@@ -57,19 +56,19 @@ class SmscStatus(NamedTuple):
 class _Job:
     """The submit_sm of one message, answered together."""
 
-    __slots__ = ("done", "expires_at", "has_failed", "messages", "open", "results")
+    __slots__ = ("bodies", "done", "expires_at", "has_failed", "open", "results")
 
     def __init__(
         self,
-        messages: Sequence[ShortMessage],
+        bodies: Sequence[bytes],
         done: Callable[[Sequence[SubmitResult]], None],
         expires_at: float,
     ) -> None:
-        self.messages = messages
+        self.bodies = bodies
         self.done = done
         self.expires_at = expires_at
-        self.results: list[SubmitResult] = [_NOT_SENT] * len(messages)
-        self.open = len(messages)
+        self.results: list[SubmitResult] = [_NOT_SENT] * len(bodies)
+        self.open = len(bodies)
         self.has_failed = False
 
     def settle(self, index: int, result: SubmitResult) -> None:
@@ -133,21 +132,22 @@ class SmscUpstream:
 
     def submit(
         self,
-        messages: Sequence[ShortMessage],
+        bodies: Sequence[bytes],
         done: Callable[[Sequence[SubmitResult]], None],
         valid_s: float | None = None,
     ) -> None:
-        """Hand over the parts of one message; ``done`` gets one result for each, in order, exactly once.
+        """Hand over the parts of one message, bodies of submit_sm as they are to leave; ``done`` gets one result for
+        each, in order, exactly once.
 
         ``valid_s``: how long it may wait for its turn, if that is less than the settings say. After a part that was not
         taken, the parts that are still here are not sent.
         """
-        if self._is_leaving or len(self._queue) + len(messages) > self.settings.max_waiting:
-            done([SubmitResult(Outcome.DEFERRED, CommandStatus.THROTTLED)] * len(messages))
+        if self._is_leaving or len(self._queue) + len(bodies) > self.settings.max_waiting:
+            done([SubmitResult(Outcome.DEFERRED, CommandStatus.THROTTLED)] * len(bodies))
             return
         waiting_s = self.settings.waiting_s if valid_s is None else min(valid_s, self.settings.waiting_s)
-        job = _Job(messages, done, self._loop.time() + waiting_s)
-        self._queue.extend((job, index) for index in range(len(messages)))
+        job = _Job(bodies, done, self._loop.time() + waiting_s)
+        self._queue.extend([(job, index) for index in range(len(bodies))])
         self._pump()
 
     async def drain(self, timeout_s: float) -> None:
@@ -297,11 +297,7 @@ class SmscUpstream:
             if job.has_failed:
                 job.settle(index, _NOT_SENT)
                 continue
-            try:
-                sequence = link.submit(job.messages[index], now)
-            except ValueError:
-                job.settle(index, _UNWRITABLE)
-                continue
+            sequence = link.submit(job.bodies[index], now)
             self._asked[link][sequence] = (job, index)
 
     def _find_link(self) -> SmscLink | None:

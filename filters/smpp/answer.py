@@ -48,7 +48,7 @@ def find_status(fate: SmsFate, refusal: ConsentRefusal) -> int:
     """
     outcome = fate.outcome
     if outcome is Outcome.RELAYED:
-        return CommandStatus.OK
+        return 0
     if outcome is Outcome.UNKNOWN:
         return CommandStatus.SYSTEM_ERROR
     said = _read_code(fate.upstream_code)

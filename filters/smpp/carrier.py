@@ -1,7 +1,7 @@
 """SMPP requests in the shape in which the pipeline carries requests of all dialects (``filters.sms.http``).
 
 A request is the submit_sm of one message, for each destination all its parts in order, as octets in ``body``; the path
-says how many parts make the message. An answer is JSON. Neither leaves the process.
+says how many parts make the message. An answer carries values and no octets. Neither leaves the process.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import orjson
-
 from filters.smpp.exchange import SubmitResult
 from filters.smpp.fields import Address
-from filters.smpp.frames import FrameReader, render_frame
+from filters.smpp.frames import HEADER, HEADER_BYTES, FrameReader, render_frame
 from filters.smpp.message import ShortMessage, parse_submit, render_submit
 from filters.smpp.numbers import SUBMIT_SM
 from filters.sms.http import HttpRequest, HttpResponse
-from filters.vocabulary import Outcome
 
 METHOD: Final = "SMPP"
 _PREFIX: Final = "/submit/"
+_ONE_PART: Final = "/submit/1"
 _SYSTEM_ID: Final = "system-id"
 _SYSTEM_TYPE: Final = "system-type"
-_RECEIVED_AT: Final = "received-at"
 _MAX_PDU_BYTES: Final = 70_000
 
 
@@ -43,9 +40,16 @@ class ReceivedRequest(HttpRequest):
 
 
 class WrittenRequest(HttpRequest):
-    """A request as it goes on, with what it was made of. Reading it reads its octets, to see what was written."""
+    """A request as it goes on. Reading it reads its octets, which are those that leave; ``received`` says whose it
+    is."""
 
-    carried: Carried
+    received: Carried
+
+
+class SmscResponse(HttpResponse):
+    """What the SMSC said of each part for each destination."""
+
+    results: Sequence[Sequence[SubmitResult]]
 
 
 class RecipientAnswer(NamedTuple):
@@ -60,6 +64,12 @@ class RecipientAnswer(NamedTuple):
     is_for_consent: bool = False
 
 
+class ToldResponse(HttpResponse):
+    """What the sender is told of each destination; a status alone holds for all of them."""
+
+    told: Sequence[RecipientAnswer] | int
+
+
 def pack_request(
     parts: Sequence[ShortMessage],
     destinations: Sequence[Address],
@@ -67,30 +77,38 @@ def pack_request(
     system_id: str,
     system_type: str,
     received_at: float,
+    body: bytes = b"",
 ) -> HttpRequest:
-    """One message for all ``destinations``."""
+    """One message for all ``destinations``. ``body``: of the submit_sm in which the only part came, if it was one."""
     groups: tuple[tuple[ShortMessage, ...], ...] = (tuple(parts),)
     if destinations != (parts[0].destination,):
         groups = tuple(tuple(part._replace(destination=destination) for part in parts) for destination in destinations)
+        body = b""
     carried = Carried(groups, system_id, system_type, received_at)
-    request = ReceivedRequest(*_render(carried))
+    octets = render_frame(SUBMIT_SM, 0, body) if body else _render(groups)
+    headers = ((_SYSTEM_ID, system_id), (_SYSTEM_TYPE, system_type))
+    request = ReceivedRequest(METHOD, _path_of(groups), "", headers, octets)
     request.carried = carried
     return request
 
 
 def pack_groups(groups: Sequence[Sequence[ShortMessage]], received: Carried) -> HttpRequest:
     """What goes on to the SMSC, for the same sender; all groups have as many parts."""
-    carried = received._replace(groups=tuple(tuple(group) for group in groups))
-    request = WrittenRequest(*_render(carried))
-    request.carried = carried
+    headers = ((_SYSTEM_ID, received.system_id), (_SYSTEM_TYPE, received.system_type))
+    request = WrittenRequest(METHOD, _path_of(groups), "", headers, _render(groups))
+    request.received = received
     return request
 
 
-def _render(carried: Carried) -> HttpRequest:
-    groups, system_id, system_type, received_at = carried
-    headers = ((_SYSTEM_ID, system_id), (_SYSTEM_TYPE, system_type), (_RECEIVED_AT, repr(received_at)))
-    body = b"".join([render_frame(SUBMIT_SM, 0, render_submit(part)) for group in groups for part in group])
-    return HttpRequest(METHOD, f"{_PREFIX}{len(groups[0]) if groups else 1}", "", headers, body)
+def _path_of(groups: Sequence[Sequence[ShortMessage]]) -> str:
+    count = len(groups[0]) if groups else 1
+    return _ONE_PART if count == 1 else f"{_PREFIX}{count}"
+
+
+def _render(groups: Sequence[Sequence[ShortMessage]]) -> bytes:
+    if len(groups) == 1 == len(groups[0]):
+        return render_frame(SUBMIT_SM, 0, render_submit(groups[0][0]))
+    return b"".join([render_frame(SUBMIT_SM, 0, render_submit(part)) for group in groups for part in group])
 
 
 def is_packed(request: HttpRequest) -> bool:
@@ -102,59 +120,67 @@ def unpack_request(request: HttpRequest) -> Carried:
     """Raises ``ValueError`` for what ``pack_request`` and ``pack_groups`` did not make, ``PduError`` for bad PDUs."""
     if type(request) is ReceivedRequest:
         return request.carried
+    if type(request) is not WrittenRequest:
+        raise ValueError("a carried request: not one of ours")
+    _, system_id, system_type, received_at = request.received
+    groups = tuple([tuple([parse_submit(body) for body in group]) for group in bodies_of(request)])
+    return Carried(groups, system_id, system_type, received_at)
+
+
+def bodies_of(request: HttpRequest) -> list[list[bytes]]:
+    """For each destination the bodies of the submit_sm that go to it, cut out of the octets of ``request`` and not
+    read. Raises ``ValueError`` where the octets are something else."""
+    path, octets = request.path, request.body
+    if path == _ONE_PART and len(octets) >= HEADER_BYTES:
+        length, command, status, _ = HEADER.unpack_from(octets)
+        if length == len(octets) and command == SUBMIT_SM and not status:
+            return [[octets[HEADER_BYTES:]]]
     reader = FrameReader(_MAX_PDU_BYTES)
-    messages = [parse_submit(frame.body) for frame in reader.feed(request.body)]
-    count = int(request.path[len(_PREFIX) :])
-    if reader.kept_bytes or reader.is_broken or count < 1 or not messages or len(messages) % count:
+    frames = reader.feed(octets)
+    count = int(path[len(_PREFIX) :])
+    if reader.kept_bytes or reader.is_broken or count < 1 or not frames or len(frames) % count:
         raise ValueError("a carried request: its PDUs and its number of parts do not fit")
-    return Carried(
-        tuple(tuple(messages[at : at + count]) for at in range(0, len(messages), count)),
-        request.header(_SYSTEM_ID) or "",
-        request.header(_SYSTEM_TYPE) or "",
-        float(request.header(_RECEIVED_AT) or 0),
-    )
-
-
-def groups_to_send(request: HttpRequest) -> tuple[tuple[ShortMessage, ...], ...]:
-    """For each destination the parts that go to it; raises as ``unpack_request``."""
-    return (request.carried if type(request) is WrittenRequest else unpack_request(request)).groups
+    if any(frame.command != SUBMIT_SM or frame.status for frame in frames):
+        raise ValueError("a carried request: something else than submit_sm")
+    bodies = [frame.body for frame in frames]
+    return [bodies[at : at + count] for at in range(0, len(bodies), count)]
 
 
 def pack_results(groups: Sequence[Sequence[SubmitResult]]) -> HttpResponse:
     """What the SMSC said of each part for each destination."""
-    return HttpResponse(200, (), orjson.dumps([[tuple(result) for result in group] for group in groups]))
+    response = SmscResponse(200)
+    response.results = groups
+    return response
 
 
-def unpack_results(response: HttpResponse) -> list[list[SubmitResult]]:
+def unpack_results(response: HttpResponse) -> Sequence[Sequence[SubmitResult]]:
     """Raises ``ValueError`` where it is nothing of ours."""
-    try:
-        return [
-            [SubmitResult(Outcome(outcome), status, message_id) for outcome, status, message_id in group]
-            for group in orjson.loads(response.body)
-        ]
-    except TypeError:
-        raise ValueError("a carried answer of another shape") from None
+    if type(response) is not SmscResponse:
+        raise ValueError("a carried answer: not one of ours")
+    return response.results
 
 
 def pack_answers(answers: Sequence[RecipientAnswer]) -> HttpResponse:
     """What the sender is told of each destination."""
-    return HttpResponse(200, (), orjson.dumps([tuple(answer) for answer in answers]))
+    response = ToldResponse(200)
+    response.told = answers
+    return response
 
 
 def pack_fault(http_status: int, status: int) -> HttpResponse:
     """The whole request is refused: the same status for each destination."""
-    return HttpResponse(http_status, (), orjson.dumps(status))
+    response = ToldResponse(http_status)
+    response.told = status
+    return response
 
 
-def unpack_answers(response: HttpResponse, destinations: int) -> list[RecipientAnswer]:
+def unpack_answers(response: HttpResponse, destinations: int) -> Sequence[RecipientAnswer]:
     """One for each of so many destinations. Raises ``ValueError`` where it is nothing of ours."""
-    read = orjson.loads(response.body)
-    if isinstance(read, int):
-        return [RecipientAnswer(read)] * destinations
-    try:
-        answers = [RecipientAnswer(status, tuple(ids), is_consent) for status, ids, is_consent in read]
-    except TypeError:
-        raise ValueError("a carried answer of another shape") from None
-    if len(answers) != destinations:
+    if type(response) is not ToldResponse:
+        raise ValueError("a carried answer: not one of ours")
+    told = response.told
+    if isinstance(told, int):
+        return [RecipientAnswer(told)] * destinations
+    if len(told) != destinations:
         raise ValueError("a carried answer for another number of destinations")
-    return answers
+    return told

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from filters.smpp.bind import Bind, parse_bind_answer, render_bind
 from filters.smpp.fields import PduError
 from filters.smpp.frames import Frame, FrameReader, render_frame
-from filters.smpp.message import ShortMessage, parse_data, parse_message_id, parse_submit, render_submit
+from filters.smpp.message import ShortMessage, parse_data, parse_message_id, parse_submit
 from filters.smpp.numbers import (
     BIND_TRANSCEIVER,
     DATA_SM,
@@ -126,9 +126,8 @@ class ClientSession:
     def unanswered(self) -> int:
         return len(self._waiting)
 
-    def submit(self, message: ShortMessage, now: float) -> int:
-        """Hand a message over (there must be room); its sequence number. Raises ``ValueError`` for fields too long."""
-        body = render_submit(message)
+    def submit(self, body: bytes, now: float) -> int:
+        """Hand a message over (there must be room), the body of a submit_sm; its sequence number."""
         sequence = self._next_sequence()
         self._waiting[sequence] = now
         self._out.append(render_frame(SUBMIT_SM, sequence, body))

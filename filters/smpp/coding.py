@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from filters.smpp.septets import pack, unpack
@@ -38,6 +39,13 @@ class Coding(NamedTuple):
     has_turkish_locking: bool = False
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the octets show how long a text is, and no header names a table."""
+        if self.has_turkish_shift or self.has_turkish_locking:
+            return False
+        return self.scheme not in (Scheme.ASCII, Scheme.LATIN_1)
+
+    @property
     def alphabet(self) -> Alphabet:
         """The same in the words all dialects share."""
         if self.scheme is Scheme.UCS2:
@@ -69,6 +77,7 @@ _SAME_AS_ASCII: Final = {
 """Septets that read as the ASCII character of the same number: most texts hold nothing else."""
 
 
+@lru_cache(maxsize=256)
 def find_coding(
     data_coding: int,
     default: DefaultAlphabet,

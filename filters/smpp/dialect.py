@@ -22,7 +22,7 @@ from filters.smpp.carrier import (
 from filters.smpp.exchange import SubmitResult
 from filters.smpp.fields import Address, PduError
 from filters.smpp.message import MAX_DESTINATIONS, ShortMessage
-from filters.smpp.numbers import CommandStatus
+from filters.smpp.numbers import HAS_HEADER, CommandStatus
 from filters.smpp.reassembly import find_part
 from filters.smpp.split import LongStyle
 from filters.smpp.submission import DIALECT, LinkReading, SmppRequest, read_submission, write_messages
@@ -101,7 +101,7 @@ class SmppDialect:
                 operation=call.operation,
                 system_type=carried.system_type,
                 style=_style_of(parts),
-                reading=self.readings.get(carried.system_id, self.reading),
+                reading=self.readings.get(carried.system_id, self.reading) if self.readings else self.reading,
                 now=carried.received_at,
             )
         except PduError as error:
@@ -135,10 +135,10 @@ class SmppDialect:
         if len(groups) != len(kept):
             return Relayed((_UNKNOWN,) * len(kept))
         submission.fields[_ANSWERED] = {
-            position: tuple(result.message_id for result in group if result.outcome is Outcome.RELAYED)
+            position: tuple([result.message_id for result in group if result.outcome is Outcome.RELAYED])
             for position, group in zip(kept, groups, strict=True)
         }
-        return Relayed(tuple(merge_results(group) for group in groups))
+        return Relayed(tuple([merge_results(group) for group in groups]))
 
     def write_answer(
         self,
@@ -181,6 +181,8 @@ class SmppDialect:
 
 def merge_results(results: Sequence[SubmitResult]) -> SmsFate:
     """The fate of one message from those of its parts: sent only if all were, unknown if some may have been."""
+    if len(results) == 1 and results[0].outcome is Outcome.RELAYED:
+        return SmsFate(Outcome.RELAYED, None, results[0].message_id)
     outcomes = {result.outcome for result in results}
     if outcomes == {Outcome.RELAYED}:
         return SmsFate(Outcome.RELAYED, upstream_id=results[0].message_id)
@@ -200,7 +202,8 @@ def merge_results(results: Sequence[SubmitResult]) -> SmsFate:
 def _style_of(parts: Sequence[ShortMessage]) -> LongStyle | None:
     """How the parts came, None for a message in one part; all parts are there, in order."""
     if len(parts) == 1:
-        if find_part(parts[0]) is not None:
+        only = parts[0]
+        if (only.tlvs or only.esm_class & HAS_HEADER) and find_part(only) is not None:
             raise PduError(CommandStatus.SUBMIT_FAILED, "one part of a longer message")
         return None
     style: LongStyle | None = None
@@ -215,7 +218,8 @@ def _style_of(parts: Sequence[ShortMessage]) -> LongStyle | None:
 def _reference(request: SmppRequest, destination: Address, text: str) -> int:
     """What the parts of a text cut anew have in common: the sender's own reference, else one made from the text, so
     that two messages to one person do not share it."""
-    place = find_part(request.parts[0])
+    first = request.parts[0]
+    place = find_part(first) if first.tlvs or first.esm_class & HAS_HEADER else None
     if place is not None:
         return place.part.reference
     return crc32(text.encode("utf-8", "surrogatepass"), crc32(destination.value.encode("latin-1"))) & 0xFFFF

@@ -33,6 +33,7 @@ _MESSAGE_ID_BYTES: Final = 65
 _FLAGS = Struct(">BBBB")
 _PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
 _NOBODY: Final = Address(0, 0, "")
+_new = tuple.__new__  # half the time of a class's own way
 
 
 class ShortMessage(NamedTuple):
@@ -89,24 +90,52 @@ def parse_submit(body: bytes) -> ShortMessage:
     is_in_tlv = False
     if end != len(body):
         tlvs, payload, is_in_tlv = _take_payload(read_tlvs(body, end), payload)
-    source_at, destination_at, classes_at = fixed.start(2), fixed.start(3), fixed.end(3)
-    return ShortMessage(
-        Address(body[source_at - 2], body[source_at - 1], source.decode("latin-1")),
-        Address(body[destination_at - 2], body[destination_at - 1], destination.decode("latin-1")),
-        payload,
-        body[at - 3],
-        body[classes_at + 1],
-        body[at - 5],
-        service_type.decode("latin-1") if service_type else "",
-        body[classes_at + 2],
-        body[classes_at + 3],
-        schedule.decode("latin-1") if schedule else "",
-        validity.decode("latin-1") if validity else "",
-        body[at - 4],
-        body[at - 2],
-        tlvs,
-        is_in_tlv,
+    source_at = len(service_type) + 3
+    destination_at = source_at + len(source) + 3
+    classes_at = destination_at + len(destination)
+    return _new(
+        ShortMessage,
+        (
+            _new(Address, (body[source_at - 2], body[source_at - 1], source.decode("latin-1"))),
+            _new(Address, (body[destination_at - 2], body[destination_at - 1], destination.decode("latin-1"))),
+            payload,
+            body[at - 3],
+            body[classes_at + 1],
+            body[at - 5],
+            service_type.decode("latin-1") if service_type else "",
+            body[classes_at + 2],
+            body[classes_at + 3],
+            schedule.decode("latin-1") if schedule else "",
+            validity.decode("latin-1") if validity else "",
+            body[at - 4],
+            body[at - 2],
+            tlvs,
+            is_in_tlv,
+        ),
     )
+
+
+def change_text(
+    message: ShortMessage,
+    destination: Address,
+    payload: bytes,
+    esm_class: int,
+    tlvs: tuple[Tlv, ...],
+    *,
+    is_in_tlv: bool,
+) -> ShortMessage:
+    """``message`` with another text, to ``destination``: a quarter of the time of ``_replace``."""
+    (
+        source, _, _, data_coding, _, registered, service_type, protocol_id, priority,
+        schedule, validity, replace, canned_id, _, _,
+    ) = message  # fmt: skip
+    return _new(
+        ShortMessage,
+        (
+            source, destination, payload, data_coding, esm_class, registered, service_type, protocol_id, priority,
+            schedule, validity, replace, canned_id, tlvs, is_in_tlv,
+        ),
+    )  # fmt: skip
 
 
 def _parse_by_field(body: bytes) -> ShortMessage:

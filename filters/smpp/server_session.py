@@ -90,12 +90,13 @@ class BindAsked(NamedTuple):
 
 
 class Submitted(NamedTuple):
-    """A message to send; answer by ``answer_submit`` with ``sequence`` and ``command``."""
+    """A message to send; answer by ``answer_submit``. ``body`` is what ``message`` was read from."""
 
     sequence: int
     command: int
     message: ShortMessage
     destinations: tuple[Address, ...]
+    body: bytes
 
 
 class DeliverAnswered(NamedTuple):
@@ -274,7 +275,7 @@ class ServerSession:
                 status = error.status
             else:
                 self._to_answer[sequence] = SUBMIT_SM
-                return Submitted(sequence, SUBMIT_SM, message, (message.destination,))
+                return Submitted(sequence, SUBMIT_SM, message, (message.destination,), frame.body)
         return self._refuse(frame, status)
 
     def _why_not(self, sequence: int) -> int:
@@ -330,7 +331,7 @@ class ServerSession:
                 status = error.status
             else:
                 self._to_answer[frame.sequence] = frame.command
-                return Submitted(frame.sequence, frame.command, message, destinations)
+                return Submitted(frame.sequence, frame.command, message, destinations, frame.body)
         return self._refuse(frame, status)
 
     def _bind(self, frame: Frame) -> ServerEvent | None:

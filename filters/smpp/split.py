@@ -55,6 +55,8 @@ def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> l
     units = encode_units(text, coding)
     if style in (LongStyle.PAYLOAD, LongStyle.UNSPLIT):
         return [_whole(units, coding, is_in_tlv=style is LongStyle.PAYLOAD)]
+    if coding.is_plain and len(units) <= capacity(coding, 0):
+        return [Piece(write_units(units, coding))]
     shifts = {"has_turkish_shift": coding.has_turkish_shift, "has_turkish_locking": coding.has_turkish_locking}
     header = render_header(None, **shifts)
     # What the SMSC will send a Latin-1 text as depends on its letters.

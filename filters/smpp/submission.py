@@ -14,7 +14,7 @@ from typing import Final
 from filters.phone import PhoneError, PhoneNumber, parse_phone
 from filters.smpp.coding import Coding, DefaultAlphabet, decode_units, find_coding, read_units
 from filters.smpp.fields import Address, PduError, Tlv
-from filters.smpp.message import ShortMessage
+from filters.smpp.message import ShortMessage, change_text
 from filters.smpp.numbers import HAS_HEADER, MODE_MASK, TYPE_MASK, VENDOR_TAGS, CommandStatus, Tag
 from filters.smpp.split import MAX_UNSPLIT, LongStyle, capacity, split_text
 from filters.smpp.tags import TagRules, find_class, find_type
@@ -36,7 +36,6 @@ class SmppRequest:
     """What the codec needs of a request to send it on and to answer it; ``Submission.fields["smpp"]``.
 
     ``parts`` as they came, in order; ``text`` what they said. ``coding`` is None where they are no text to read.
-    ``client_ids``: the ids under which the sender knows its parts, empty where it will be told the SMSC's own.
     """
 
     owner: str
@@ -45,8 +44,6 @@ class SmppRequest:
     text: str
     coding: Coding | None
     style: LongStyle
-    client_ids: tuple[str, ...] = ()
-    smsc_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +72,23 @@ def read_submission(
     ``PduError``.
     """
     first = parts[0]
+    datas: list[UserData] = []
+    is_canned = False
     for message in parts:
         if message.esm_class & TYPE_MASK:
             raise PduError(CommandStatus.INVALID_ESM_CLASS, "esm_class: acknowledgements are not taken")
-        if (message.protocol_id, message.schedule) != (first.protocol_id, first.schedule):
+        if message is not first and (message.protocol_id, message.schedule) != (first.protocol_id, first.schedule):
             # What is read of the first part must hold for the one with the opt-out too: shown, and not sent later.
             raise PduError(CommandStatus.SUBMIT_FAILED, "parts of one message with different times or protocols")
-    datas = [_user_data(message) for message in parts]
+        is_canned = is_canned or message.canned_id != 0
+        datas.append(_user_data(message))
     coding = _coding_of(first, datas, reading.default_alphabet)
     kind, text, alphabet = TextKind.BINARY, "", Alphabet.AUTO
-    if any(message.canned_id for message in parts):
+    if is_canned:
         # The text lies at the SMSC under a number.
         kind, coding = TextKind.TEMPLATE, None
     elif coding is not None:
-        units = b"".join(read_units(data.content, coding, data.header_bytes) for data in datas)
+        units = b"".join([read_units(data.content, coding, data.header_bytes) for data in datas])
         try:
             text = decode_units(units, coding)
         except ValueError:
@@ -136,20 +136,21 @@ def write_messages(request: SmppRequest, destination: Address, text: str, refere
     first = request.parts[0]
     if request.coding is None or text == request.text:
         return [
-            message._replace(destination=destination, tlvs=_passed_on(message.tlvs, keeps_sar=True))
+            change_text(
+                message,
+                destination,
+                message.payload,
+                message.esm_class,
+                _passed_on(message.tlvs, keeps_sar=True),
+                is_in_tlv=message.is_in_tlv,
+            )
             for message in request.parts
         ]
     tlvs = _passed_on(first.tlvs, keeps_sar=False)
     mode = first.esm_class & ~HAS_HEADER
     return [
-        first._replace(
-            destination=destination,
-            payload=piece.payload,
-            esm_class=mode | piece.esm_class,
-            tlvs=tlvs + piece.tlvs,
-            is_in_tlv=piece.is_in_tlv,
-        )
-        for piece in split_text(text, request.coding, request.style, reference)
+        change_text(first, destination, payload, mode | esm_class, tlvs + sar, is_in_tlv=is_in_tlv)
+        for payload, esm_class, sar, is_in_tlv in split_text(text, request.coding, request.style, reference)
     ]
 
 

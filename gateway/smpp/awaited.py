@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from filters.smpp.fields import Address
-from filters.smpp.message import ShortMessage, UnsuccessfulDelivery
+from filters.smpp.message import UnsuccessfulDelivery
+from filters.smpp.numbers import SUBMIT_SM
+from filters.smpp.server_session import Submitted
 
 if TYPE_CHECKING:
     from gateway.smpp.session import SmppSession
@@ -14,23 +15,16 @@ if TYPE_CHECKING:
 
 class Awaited:
     """One submit_sm, submit_multi or data_sm. Answered at most once; ``message_id`` is what the client was or will be
-    told, "" while that is the SMSC's to say."""
+    told, "" while that is the SMSC's to say. ``body`` is the whole message where it is one submit_sm, b"" elsewhere."""
 
-    __slots__ = ("asked_at", "client", "destinations", "is_answered", "message", "message_id", "sequence", "session")
+    __slots__ = (
+        "asked_at", "body", "client", "destinations", "is_answered", "message", "message_id", "sequence", "session",
+    )  # fmt: skip
 
-    def __init__(
-        self,
-        session: SmppSession,
-        sequence: int,
-        message: ShortMessage,
-        destinations: tuple[Address, ...],
-        client: str,
-        asked_at: float,
-    ) -> None:
+    def __init__(self, session: SmppSession, submitted: Submitted, client: str, asked_at: float) -> None:
         self.session = session
-        self.sequence = sequence
-        self.message = message
-        self.destinations = destinations
+        self.sequence, command, self.message, self.destinations, body = submitted
+        self.body = body if command == SUBMIT_SM else b""
         self.client = client
         self.asked_at = asked_at
         self.message_id = ""

@@ -14,7 +14,7 @@ from filters.client import Client
 from filters.smpp.carrier import RecipientAnswer, pack_request, unpack_answers
 from filters.smpp.fields import PduError
 from filters.smpp.message import ShortMessage, UnsuccessfulDelivery
-from filters.smpp.numbers import TEMPORARY, CommandStatus
+from filters.smpp.numbers import HAS_HEADER, TEMPORARY, CommandStatus
 from filters.smpp.reassembly import find_part
 from filters.smpp.receipt import MessageState, Receipt, receipt_date, render_receipt, wants_receipt
 from filters.sms.http import HttpResponse
@@ -187,7 +187,7 @@ class SmppListener:
             awaited.answer(CommandStatus.THROTTLED)
             return
         try:
-            place = find_part(message)
+            place = find_part(message) if message.tlvs or message.esm_class & HAS_HEADER else None
             if place is not None:
                 self.count(SmppEvent.PART_RECEIVED)
                 self._long_messages.add(awaited, client, place)
@@ -205,7 +205,7 @@ class SmppListener:
         awaited: Awaited,
         client: Client,
         is_gone: Callable[[], bool],
-        answer: Callable[[list[RecipientAnswer]], None],
+        answer: Callable[[Sequence[RecipientAnswer]], None],
     ) -> None:
         """Hand one whole message to the pipeline; ``answer`` gets a word for each destination."""
         self.count(SmppEvent.MESSAGE_RECEIVED)
@@ -216,6 +216,7 @@ class SmppListener:
             system_id=session.system_id,
             system_type=session.system_type,
             received_at=self._wall_clock(),
+            body=awaited.body if len(parts) == 1 else b"",
         )
         self._in_hand += 1
         try:
@@ -225,7 +226,7 @@ class SmppListener:
             raise
 
     def _answered(
-        self, destinations: int, answer: Callable[[list[RecipientAnswer]], None], response: HttpResponse
+        self, destinations: int, answer: Callable[[Sequence[RecipientAnswer]], None], response: HttpResponse
     ) -> None:
         self._in_hand -= 1
         try:
@@ -235,7 +236,7 @@ class SmppListener:
             answers = [RecipientAnswer(CommandStatus.SYSTEM_ERROR)] * destinations
         answer(answers)
 
-    def _answer(self, awaited: Awaited, answers: list[RecipientAnswer]) -> None:
+    def _answer(self, awaited: Awaited, answers: Sequence[RecipientAnswer]) -> None:
         if len(answers) > 1:
             self._answer_many(awaited, answers)
             return
@@ -250,7 +251,7 @@ class SmppListener:
             self.track(awaited.client, [ClientPart(awaited.message_id, awaited.message)], said.smsc_ids)
         awaited.answer(said.status, awaited.message_id)
 
-    def _answer_many(self, awaited: Awaited, answers: list[RecipientAnswer]) -> None:
+    def _answer_many(self, awaited: Awaited, answers: Sequence[RecipientAnswer]) -> None:
         """submit_multi: one id for all, and a list of those who do not get it."""
         statuses = {said.status for said in answers}
         message_id = awaited.message_id = mint_message_id()

@@ -8,6 +8,7 @@ the last part. Its sender hears the rest by receipts, if it asked for them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ class LongMessages:
             partial(self._answer, complete, early),
         )
 
-    def _answer(self, complete: PartSet, early: frozenset[int], answers: list[RecipientAnswer]) -> None:
+    def _answer(self, complete: PartSet, early: frozenset[int], answers: Sequence[RecipientAnswer]) -> None:
         listener = self._listener
         parts = complete.in_order()
         failed = [said for said in answers if said.status != CommandStatus.OK]

@@ -94,8 +94,13 @@ class ReceiptBook:
 
     def track(self, client: str, parts: Sequence[ClientPart], smsc_ids: Sequence[str], now: float) -> None:
         """Remember a message that the SMSC took under ``smsc_ids``."""
+        for part in parts:
+            if part.message.registered_delivery & 0x03:
+                break
+        else:
+            return  # nobody asked
         ids = {smsc_id for smsc_id in smsc_ids if smsc_id}
-        if not ids or not any(part.message.registered_delivery & 0x03 for part in parts):
+        if not ids:
             return
         # Of the text nothing is needed any more.
         slim = tuple(ClientPart(part.message_id, part.message._replace(payload=b"")) for part in parts)

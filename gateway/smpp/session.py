@@ -237,7 +237,7 @@ class SmppSession(asyncio.Protocol):
         client = self.client
         assert client is not None  # no bind, no submit
         now = self._listener.now()
-        awaited = Awaited(self, event.sequence, event.message, event.destinations, client.name, now)
+        awaited = Awaited(self, event, client.name, now)
         self._awaited[event.sequence] = awaited
         try:
             self._listener.submit(awaited, client)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from adapters.smpp import LinkEvent, SmscUpstream
 from filters.smpp.exchange import SubmitResult
 from filters.smpp.fields import Address
-from filters.smpp.message import ShortMessage
+from filters.smpp.message import ShortMessage, render_submit
 from loadtest.providers.smsc import Smsc
 from tests.support.smpp_world import smsc_settings
 
@@ -33,10 +33,9 @@ class Linked:
     def submit(self, destination: str = "905321234567", *, parts: int = 1, valid_s: float | None = None) -> int:
         """Hand one message over; the number under which ``results`` will have it."""
         self.asked += 1
-        messages = [
-            ShortMessage(Address(5, 0, "SHOP"), Address(1, 1, destination), b"part %d" % part) for part in range(parts)
-        ]
-        self.upstream.submit(messages, partial(self._take, self.asked), valid_s)
+        source, to = Address(5, 0, "SHOP"), Address(1, 1, destination)
+        bodies = [render_submit(ShortMessage(source, to, b"part %d" % part)) for part in range(parts)]
+        self.upstream.submit(bodies, partial(self._take, self.asked), valid_s)
         return self.asked
 
     def _take(self, number: int, results: Sequence[SubmitResult]) -> None:

@@ -81,7 +81,7 @@ def test_two_ends_agree_however_the_stream_is_cut(texts: list[bytes], window: in
                 elif isinstance(said, Bound):
                     assert said.has_tlvs
         while waiting and client.room:
-            client.submit(ShortMessage(SHOP, SOMEBODY, waiting.pop(0)), 0.0)
+            client.submit(render_submit(ShortMessage(SHOP, SOMEBODY, waiting.pop(0))), 0.0)
         if client.is_bound and not waiting and not client.unanswered and len(delivered) == len(texts):
             client.leave()
         if is_left and client.is_ended:
@@ -132,7 +132,7 @@ def test_the_client_asks_a_silent_smsc_and_gives_up_on_it() -> None:
     assert client.take_output() == b""
     assert client.tick(31.5) == []
     assert client.take_output() == render_frame(0x15, 2)
-    number = client.submit(ShortMessage(SHOP, SOMEBODY, b"x"), 40.0)
+    number = client.submit(render_submit(ShortMessage(SHOP, SOMEBODY, b"x")), 40.0)
     assert client.tick(91.0) == []
     (ended,) = client.tick(92.0)
     assert ended == LinkEnded(EndReason.SILENT, 0, (number,))
@@ -147,6 +147,6 @@ def test_a_bind_that_is_not_answered_ends() -> None:
 def test_an_answer_that_comes_late_is_told_once() -> None:
     client = ClientSession(ClientLimits(answer_s=60, quiet_s=1000), Bind("shop", "secret"), 0.0)
     client.receive(render_frame(0x80000009, 1, b"SMSC\0"), 0.0)
-    number = client.submit(ShortMessage(SHOP, SOMEBODY, b"x"), 0.0)
+    number = client.submit(render_submit(ShortMessage(SHOP, SOMEBODY, b"x")), 0.0)
     assert client.tick(60.0) == [SubmitAnswered(number, None, "")]
     assert client.receive(render_frame(0x80000004, number, b"1\0"), 61.0) == []
