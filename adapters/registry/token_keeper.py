@@ -25,6 +25,8 @@ _LOOK_AGAIN_S = 0.1
 _REFUSED_PAUSE_S = 900.0
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 600.0
+_LONGEST_MEMORY_S = 3600.0
+"""A pause that ends later than any can is of a clock set back since."""
 _RECORD_LOST_S = 5.0
 _NO_CREDENTIALS = (400, 401, 403)
 
@@ -100,7 +102,7 @@ class TokenKeeper:
                         await self._change(lambda found: states.released(found, found.busy_by))
                     await asyncio.sleep(_LOOK_AGAIN_S)
                     continue
-                if now < self._not_before and self._failure is not None:
+                if now < self._not_before <= now + _LONGEST_MEMORY_S and self._failure is not None:
                     return self._spare(state, self._paused(self._failure, now))
                 claimed = states.claimed(state, self._me, now, _LEASE_S)
                 try:

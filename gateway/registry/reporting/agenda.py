@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from filters.exchange import OutboxItem
 from filters.refusal_report import ReportSeal
 from filters.registry import words
 from filters.registry.values import ConsentToAdd
+from filters.vocabulary import RecipientType, Status
 from gateway.registry.parked import PARKED_AT
 from gateway.registry.ports import SyncIndex
 from gateway.registry.reporting.flights import FlightItem, Flights
@@ -24,6 +25,8 @@ log = structlog.stdlib.get_logger(__name__)
 _PAGE = 2500
 _PAIR_REST_S = 2.0
 _UNREADABLE_S = 3600.0
+_LONGEST_REST_S = 3600.0
+"""What rests for longer than any rest is of a clock that was set back since."""
 
 
 class Waiting(NamedTuple):
@@ -36,10 +39,13 @@ class Waiting(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """``by_brand``: what may go, the most urgent first; ``addressless``: what never can go."""
+    """``by_brand``: what may go, the most urgent first; ``addressless``: what never can go. ``to_refuse``: pairs and
+    recipient types of which a refusal waits to be told, now or after what goes first.
+    """
 
     by_brand: dict[int, list[Waiting]]
     addressless: list[OutboxItem]
+    to_refuse: frozenset[tuple[bytes, RecipientType]] = frozenset()
 
 
 class Agenda:
@@ -84,11 +90,16 @@ class Agenda:
         for left_over in (self._rest, self.alone, self.to_read, self.reads, self.own_decisions):
             left_over.clear()
 
+    @property
+    def has_unmatched(self) -> bool:
+        """Whether something is on its way that was not found in the outbox yet; ``take`` finds it."""
+        return self._has_unmatched
+
     async def take(self) -> Ready:
         """What may go now. Raises ``OSError`` of the store."""
         now = self._clock()
-        self._rest = {item_id: until for item_id, until in self._rest.items() if until > now}
-        self._pair_rest = {pair: until for pair, until in self._pair_rest.items() if until > now}
+        self._rest = _still_resting(self._rest, now)
+        self._pair_rest = _still_resting(self._pair_rest, now)
         skipped = len(self._flying) + len(self._rest) + len(self.to_read) + self._foreign
         is_shut = all(map(self._weather.is_closed, self._brands))
         if is_shut or (self._flights.is_full and not self._has_unmatched):
@@ -130,7 +141,8 @@ class Agenda:
                 continue
             taken.add(pair)
             ready.setdefault(waiting.item.brand, []).append(waiting)
-        return Ready(ready, unknown)
+        refusals = (waiting for waiting in opened if waiting.consent.status is Status.REJECTED)
+        return Ready(ready, unknown, frozenset((each.pair, each.consent.recipient_type) for each in refusals))
 
     def _open(self, item: OutboxItem) -> Waiting:
         report = open_report(self._seal, item.item_id, item.sealed)
@@ -138,6 +150,10 @@ class Agenda:
         own_decision_at = self.own_decisions.get(item.item_id)
         if own_decision_at is not None:
             consent = consent._replace(source=words.SOURCE_OWN_DECISION, consent_at=own_decision_at)
+        now = int(self._clock())
+        if consent.status is Status.REJECTED and (consent.consent_at or 0) > now:
+            # Dated by a clock that ran ahead: it was made before now, and must not wait for that date to come.
+            consent = consent._replace(consent_at=now)
         what = f"{report.brand} {consent.channel} {consent.recipient}"
         return Waiting(item, report, consent, blake2b(what.encode(), digest_size=8).digest())
 
@@ -173,3 +189,7 @@ class Agenda:
         self._rest.pop(item_id, None)
         self.reads.pop(item_id, None)
         self.own_decisions.pop(item_id, None)
+
+
+def _still_resting(rests: Mapping[bytes, float], now: float) -> dict[bytes, float]:
+    return {what: until for what, until in rests.items() if now < until <= now + _LONGEST_REST_S}

@@ -24,6 +24,7 @@ AGAIN_S = 60.0
 GIVEN_UP_S = 6 * 3600.0
 """After so long without a word the list is sent again: an id the registry forgot answers like one in work."""
 
+_LONGEST_PAUSE_S = 3600.0
 _VERSION = 1
 _HEAD = struct.Struct(">BIQB")
 _ITEM = struct.Struct(">16sHI8s")
@@ -49,6 +50,10 @@ class Flight:
     accepted_at: int
     items: tuple[FlightItem, ...]
     poll_at: float
+
+    def is_resting(self, now: float) -> bool:
+        """Whether it is too early to ask; an instant further ahead than any pause is of a clock set back since."""
+        return now < self.poll_at <= now + _LONGEST_PAUSE_S
 
     def match(self, results: Sequence[BulkItem]) -> list[tuple[FlightItem, BulkItem]]:
         """What the registry says of each item: found by the id it gave, else by the place in the list."""

@@ -51,7 +51,7 @@ class Landing:
         has_polled = False
         for flight in list(self._flights.open.values()):
             link = self._links.get(flight.brand)
-            if flight.poll_at > now or link is None or self._weather.is_closed(flight.brand):
+            if flight.is_resting(now) or link is None or self._weather.is_closed(flight.brand):
                 continue
             has_polled = True
             answer = await link.api.bulk_result(link.registry, flight.request_id)

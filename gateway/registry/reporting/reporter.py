@@ -61,7 +61,7 @@ class Reporter:
             clock=clock,
         )
         shared = links, self._agenda, self._flights, self._weather, self._settling
-        self._sending = Sending(*shared, bulk_from=bulk_from, clock=clock)
+        self._sending = Sending(index, *shared, bulk_from=bulk_from, clock=clock)
         self._landing = Landing(index, *shared, clock)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -96,6 +96,8 @@ class Reporter:
             self._agenda.begin()
             self._has_begun = True
         await self._settling.recall_parked()
+        if self._agenda.has_unmatched:
+            await self._agenda.take()  # results that wait are of no use to who does not know what they are of
         has_polled = await self._landing.poll()
         has_read = await self._landing.read_again()
         found = await self._agenda.take()

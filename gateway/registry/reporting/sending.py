@@ -9,10 +9,11 @@ import structlog
 from filters.registry.failures import Failure, Refused
 from filters.registry.writing import MAX_BULK, find_problem
 from gateway.registry.parked import ADDRESS_UNKNOWN
-from gateway.registry.ports import BrandLink
+from gateway.registry.ports import BrandLink, SyncIndex
 from gateway.registry.reporting.agenda import Agenda, Ready, Waiting
 from gateway.registry.reporting.fates import Fate, Judged, is_of_the_item, judge_codes
 from gateway.registry.reporting.flights import Flights, list_items
+from gateway.registry.reporting.overtaken import find_overtaken
 from gateway.registry.reporting.settling import Settling
 from gateway.registry.reporting.weather import Weather
 
@@ -26,6 +27,7 @@ class Sending:
 
     def __init__(
         self,
+        index: SyncIndex,
         links: Mapping[int, BrandLink],
         agenda: Agenda,
         flights: Flights,
@@ -35,6 +37,7 @@ class Sending:
         bulk_from: int,
         clock: Callable[[], float],
     ) -> None:
+        self._index = index
         self._links = links
         self._agenda = agenda
         self._flights = flights
@@ -55,6 +58,11 @@ class Sending:
                     await self._settling.settle([(waiting, Judged(Fate.PARKED, problem))])
                     has_sent = True
             good = [waiting for waiting, problem in unsendable if problem is None]
+            overtaken = await find_overtaken(self._index, brand, good, found.to_refuse)
+            if overtaken:
+                await self._settling.settle([(waiting, Judged(Fate.SUPERSEDED)) for waiting in overtaken])
+                good = [waiting for waiting in good if waiting not in overtaken]
+                has_sent = True
             together = [waiting for waiting in good if waiting.item.item_id not in self._agenda.alone]
             alone = [waiting for waiting in good if waiting.item.item_id in self._agenda.alone]
             if len(together) >= self._bulk_from:

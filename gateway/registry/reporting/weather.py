@@ -24,12 +24,13 @@ class Weather:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._closed_until: dict[int, float] = {}
+        self._closed: dict[int, tuple[float, float]] = {}
         self._failures_in_row: Counter[int] = Counter()
         self.blocked: dict[int, str] = {}
 
     def is_closed(self, brand: int) -> bool:
-        return self._clock() < self._closed_until.get(brand, 0.0)
+        since, until = self._closed.get(brand, (0.0, 0.0))
+        return since <= self._clock() < until  # before: the clock was set back, and nobody knows how far
 
     def answered(self, brand: int) -> None:
         """The registry answered, whatever it said of a single report."""
@@ -41,7 +42,8 @@ class Weather:
         """The way there, the account or the registry as a whole is at fault."""
         row = self._failures_in_row[brand] = self._failures_in_row[brand] + 1
         pause_s = max(failure.pause_s, min(_LONGEST_PAUSE_S, 2.0 ** min(row, 9)))
-        self._closed_until[brand] = self._clock() + pause_s
+        now = self._clock()
+        self._closed[brand] = now, now + pause_s
         word = failure_words(failure)
         if self.blocked.get(brand) != word:
             self.blocked[brand] = word

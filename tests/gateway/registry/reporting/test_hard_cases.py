@@ -6,7 +6,7 @@ import pytest
 
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pending import PendingState
-from gateway.registry.reporting_flights import FIRST_POLL_S
+from gateway.registry.reporting.flights import FIRST_POLL_S
 from tests.support.reporting_world import DAY_S, HOUR_S, ReportingWorld, consent
 
 AYSE = "ayse@example.com"
@@ -78,3 +78,15 @@ async def test_a_refusal_dated_by_a_clock_that_ran_ahead_is_reported_all_the_sam
     assert world.stored(AYSE) == ("RET", "HS_WEB")
     assert (await world.waiting(), await world.parked()) == ([], {})
     assert (await world.state(AYSE))[MAIL].status is Status.REJECTED
+
+
+async def test_a_consent_whose_refusal_still_waits_goes_first(world: ReportingWorld) -> None:
+    """Both came while the registry was down: it hears of both, in the order of their dates."""
+    await world.registry.sim("PUT", "faults", {"faults": [{"kind": "maintenance"}]})
+    await world.refuse(AYSE)
+    await world.work()
+    await world.hand_over(consent(AYSE, int(world.now()) - HOUR_S))
+    await world.registry.sim("DELETE", "faults")
+    await world.work_for(60, 5)
+    assert world.stored(AYSE) == ("RET", "HS_WEB")
+    assert (await world.waiting(), await world.parked()) == ([], {})
