@@ -11,7 +11,9 @@ registry can hold such a record, invisible to every check).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import phonenumbers
@@ -83,7 +85,12 @@ def _mobile_pattern() -> str:
 
 
 # The library's own pattern, so that the short way accepts nothing that the long way would not.
-_TURKISH_MOBILE = re.compile(rf"(?:\+90|0090|90|0)?({_mobile_pattern()})", re.ASCII).fullmatch
+_MOBILE = rf"(?:\+90|0090|90|0)?({_mobile_pattern()})"
+_TURKISH_MOBILE = re.compile(_MOBILE, re.ASCII).fullmatch
+_TURKISH_MOBILES = re.compile(rf"^{_MOBILE}$", re.ASCII | re.MULTILINE).findall
+_AT_ONCE = 1000
+"""Numbers looked at by one call: it holds everybody else up for about a millisecond, and one number that is spelled
+otherwise makes no more than these take the longer way."""
 
 # The country code may be in parentheses with its plus; one further group may be in parentheses.
 _SPELLING = re.compile(
@@ -101,7 +108,32 @@ def parse_phone(text: str, default_region: str = "TR") -> PhoneNumber:
     return _number(_resolve(digits, default_region), text)
 
 
+def parse_phones(spelled: Sequence[str]) -> list[PhoneNumber | None]:
+    """``parse_phone`` for each of ``spelled`` in Turkey, None where it would raise; a third of the time where they are
+    plain mobile numbers."""
+    numbers: list[PhoneNumber | None] = []
+    for begin in range(0, len(spelled), _AT_ONCE):
+        part = spelled[begin : begin + _AT_ONCE]
+        lines = "\n".join(part)
+        national: list[str] = _TURKISH_MOBILES(lines)
+        # As many lines as numbers, and each of them is one: no number has a line's end in it.
+        if len(national) == len(part) and lines.count("\n") == len(part) - 1:
+            e164 = "+90" + "\n+90".join(national)
+            numbers.extend(map(_make, zip(e164.split("\n"), e164.encode("ascii").split(b"\n"), part, strict=True)))
+        else:
+            numbers.extend(map(_find, part))
+    return numbers
+
+
+def _find(spelled: str) -> PhoneNumber | None:
+    try:
+        return parse_phone(spelled)
+    except PhoneError:
+        return None
+
+
 _new = tuple.__new__
+_make: Callable[[tuple[str, bytes, str]], PhoneNumber] = partial(_new, PhoneNumber)
 
 
 def _number(e164: str, spelled: str) -> PhoneNumber:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.phone import PhoneError, PhoneProblem, parse_phone
+from filters.phone import PhoneError, PhoneNumber, PhoneProblem, parse_phone, parse_phones
 
 ONE_NUMBER = "+905321234567"
 
@@ -185,3 +185,25 @@ def test_any_text_is_one_e164_number_or_refused(text: str) -> None:
     assert parse_phone(number.e164).e164 == number.e164
     assert re.sub(r"[^0-9]", "", text).endswith(number.e164[3:])
     assert number.spelled == text
+
+
+def _parse_alone(text: str) -> PhoneNumber | None:
+    try:
+        return parse_phone(text)
+    except PhoneError:
+        return None
+
+
+@given(
+    st.lists(
+        st.sampled_from([*SPELLINGS, "", "\n", "5321234567\n", "5321234567\n5321234568", "+4915123456789", "x"])
+        | st.from_regex(r"(\+90|0)?5[0-9]{9}", fullmatch=True)
+        | st.text(max_size=14),
+        max_size=40,
+    ),
+    st.sampled_from([1, 25, 40]),
+)
+def test_many_numbers_at_once_are_the_same_as_one_by_one(spelled: list[str], times: int) -> None:
+    """Whatever stands between them, line ends within a number included."""
+    listed = spelled * times
+    assert parse_phones(listed) == [_parse_alone(text) for text in listed]

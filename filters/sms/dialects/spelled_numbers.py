@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import count
 
-from filters.phone import PhoneError, PhoneNumber, parse_phone
+from filters.phone import PhoneError, PhoneNumber, parse_phone, parse_phones
 from filters.sms.dialect import Fault, RequestRefusedError
 
 _SEVERAL = re.compile(r"[,;|/\\&\r\n\t]").search
@@ -22,6 +24,16 @@ def read_number(spelled: str, where: str) -> PhoneNumber | None:
         if _SEVERAL(spelled):
             raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected one number") from None
         return None
+
+
+def read_numbers(spelled: Sequence[str], where: str) -> list[PhoneNumber | None]:
+    """``read_number`` for each of ``spelled``."""
+    numbers = parse_phones(spelled)
+    if None in numbers:
+        for number, written in zip(numbers, spelled, strict=True):
+            if number is None and _SEVERAL(written):
+                raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected one number")
+    return numbers
 
 
 def read_number_list(spelled: str, where: str) -> list[tuple[PhoneNumber | None, str]]:
@@ -70,6 +82,17 @@ class SharedTexts:
             raise RequestRefusedError(Fault.MALFORMED, f"{where}: holds a zero character")
         self._numbers[text] = len(self._numbers)
         return self._numbers[text]
+
+    def numbers(self, texts: Sequence[str], where: str) -> list[int]:
+        """``number`` for each of ``texts``."""
+        known = self._numbers
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if all(map(str.strip, fresh)) and not any("\x00" in text for text in fresh):
+            known.update(zip(fresh, count(len(known)), strict=False))
+        else:
+            for text in fresh:
+                self.number(text, where)
+        return list(map(known.__getitem__, texts))
 
     @property
     def all(self) -> list[str]:

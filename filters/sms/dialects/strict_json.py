@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from itertools import chain
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import orjson
@@ -46,15 +48,24 @@ def _parse_plain(body: bytes) -> Any:
     """
     try:
         found = orjson.loads(body)
-        names = _count_names(found)
+        names = _count_names(found) if len(body) < _LONG_BYTES else _count_many_names(found)
     except (ValueError, RecursionError):
         return None
-    if b"-0" in body or _BLANK_BEFORE_COLON(body):
+    if names < 0 or b"-0" in body:
         return None
-    return found if names >= 0 and names == body.count(b'":') else None
+    if names == body.count(b":"):  # there is no colon in the texts: each belongs to a name that was kept
+        return found
+    if names != body.count(b'":'):
+        return None
+    # The exact search only where there may be something: looking for that is several times as fast.
+    if any(blank in body for blank in _BLANKS_BEFORE_COLON) and _BLANK_BEFORE_COLON(body):
+        return None
+    return found
 
 
+_BLANKS_BEFORE_COLON = (b" :", b"\t:", b"\r:", b"\n:")
 _BLANK_BEFORE_COLON = re.compile(rb'"[ \t\r\n]+:').search
+_LONG_BYTES = 8192
 _NOT_ALL = -(1 << 60)
 """Makes any sum negative."""
 
@@ -74,6 +85,27 @@ def _count_names(value: Any) -> int:
         elif kind is float:
             return _NOT_ALL
     return names
+
+
+def _count_many_names(value: Any) -> int:
+    """The same at a fraction of the time for a value with thousands of objects: level by level, not one by one."""
+    names = 0
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if float in kinds:
+            return _NOT_ALL
+        objects = _of_type(dict, level, kinds)
+        names += sum(map(len, objects))
+        inner = chain.from_iterable(map(dict.values, objects))
+        level = list(chain(inner, chain.from_iterable(_of_type(list, level, kinds))))
+    return names
+
+
+def _of_type(wanted: type, values: list[Any], kinds: set[type]) -> list[Any]:
+    if wanted not in kinds:
+        return []
+    return values if len(kinds) == 1 else [value for value in values if type(value) is wanted]
 
 
 def _parse_slowly(body: bytes) -> Any:
@@ -165,6 +197,23 @@ def list_field(found: Mapping[str, Any], name: str, where: str = "") -> list[Any
     if type(value) is not list or not value:
         raise malformed(f"{place(where, name)}: expected a list that is not empty")
     return value
+
+
+def text_columns(listed: list[Any], *names: str) -> list[list[str]] | None:
+    """One list of values for each of ``names``, where every element of ``listed`` is an object of exactly these fields,
+    with text in each. None where one is not: then they have to be looked at one by one."""
+    if set(map(type, listed)) != {dict} or set(map(len, listed)) != {len(names)}:
+        return None
+    columns: list[list[str]] = []
+    for name in names:
+        try:
+            column = list(map(itemgetter(name), listed))
+        except KeyError:
+            return None
+        if set(map(type, column)) != {str}:
+            return None
+        columns.append(column)
+    return columns
 
 
 def write_json(value: Any) -> bytes:

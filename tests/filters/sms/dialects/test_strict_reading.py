@@ -14,12 +14,14 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.field_names import refuse_unknown_names
 from filters.sms.dialects.strict_form import parse_fields, read_form, write_form
 from filters.sms.dialects.strict_json import (
+    _LONG_BYTES,
     _parse_slowly,
     boolean_field,
     code_field,
     integer_field,
     parse_json,
     read_json_object,
+    text_columns,
     text_field,
 )
 from filters.sms.dialects.strict_xml import Element, parse_xml, read_xml, write_document
@@ -45,6 +47,27 @@ def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 def test_the_fast_reading_is_never_another_than_the_strict_one(text: str) -> None:
     """Names twice, blanks, signs and large numbers included: what the fast one cannot vouch for is read again."""
     assert _told(parse_json, text) == _told(_parse_slowly, text)
+
+
+@given(st.recursive(_SCALARS, _objects, max_leaves=12))
+def test_the_fast_reading_of_a_long_body_is_never_another_either(text: str) -> None:
+    """Names of long bodies are counted in another way."""
+    assert _told(parse_json, text + " " * _LONG_BYTES) == _told(_parse_slowly, text)
+
+
+@given(st.lists(st.fixed_dictionaries({"no": st.text(max_size=3), "msg": st.text(max_size=3)}), min_size=1))
+def test_columns_are_the_values_one_by_one(listed: list[dict[str, object]]) -> None:
+    """And there are none where one object lacks a field, has one more, or something else than text in it."""
+    assert text_columns(listed, "no", "msg") == [[each[name] for each in listed] for name in ("no", "msg")]
+    for wrong in (
+        {"no": "1"},
+        {"no": "1", "msg": "a", "x": ""},
+        {"no": 1, "msg": "a"},
+        {"no": "1", "x": "a"},
+        "no",
+        [],
+    ):
+        assert text_columns([*listed, wrong], "no", "msg") is None
 
 
 def _told(read: Callable[[bytes], object], text: str) -> str:
