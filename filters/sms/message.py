@@ -48,7 +48,8 @@ class Submission:
     """One send request of one dialect, read strictly.
 
     ``tag_class`` and ``tag_type`` are what the dialect's own fields say, None where it has none or they are absent.
-    ``credential_id`` names the account for logs and routing without its secret ("" where unknown); ``sender_title`` is
+    ``credential_id`` names the account for logs and routing without its secret ("" where unknown), ``key_id`` the key
+    by which it was reached where that has a name of its own; ``sender_title`` is
     the originator. ``brand`` (code or name) and ``campaign`` are what the sender says in the request, "" where it does
     not. ``send_at`` (seconds since 1970 UTC) is None for "now"; ``hold_s`` is how long the provider may hold messages
     beyond that, for hours of the day or a speed that the request asks for. ``fields`` is the codec's own: whatever it
@@ -61,6 +62,7 @@ class Submission:
     texts: list[str]
     sender_title: str = ""
     credential_id: str = ""
+    key_id: str = ""
     tag_class: MessageClass | None = None
     tag_type: RecipientType | None = None
     kind: TextKind = TextKind.PLAIN

@@ -7,22 +7,25 @@ reports, status queries and cancellations that ask for that id. Only the client 
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
 
 from filters.reason import Reason
-from filters.sms.dialect import JobSearch
+from filters.sms.dialect import Fault, JobSearch, RequestRefusedError
 from filters.sms.message import ReportEntry
 from filters.sms.note_seal import NoteSeal
 from gateway.sms.ports import NoteStore
 from gateway.sms.recent_jobs import JobOwner, RecentJobs
 from gateway.sms.sealed_notes import SealedNotes
 
-MAX_IDS = 1000
-"""Job ids in one report request; the rest is passed on without a look."""
+MAX_IDS = 50_000
+"""Job ids in one report request. With more it is refused: who is not looked for would seem not to be left out."""
+
+_IDS_AT_ONCE = 1000
 
 _REASONS = {str(reason): reason for reason in Reason}
 
@@ -49,20 +52,19 @@ class DroppedNumbers:
         return await self._notes.keep(("dropped", client, upstream, job_id), plain)
 
     async def find(self, client: str, upstream: str, job_ids: Sequence[str]) -> dict[str, KeptJob] | None:
-        """By job id, those of which something is kept; None if the store could not be asked."""
-        asked = job_ids[:MAX_IDS]
-        found = await self._notes.find([("dropped", client, upstream, job_id) for job_id in asked])
-        if found is None:
-            return None
+        """By job id, those of which something is kept; None if the store could not be asked. Raises
+        ``RequestRefusedError`` for more than ``MAX_IDS``."""
+        asked = list(dict.fromkeys(job_ids))
+        if len(asked) > MAX_IDS:
+            raise RequestRefusedError(Fault.TOO_LARGE, f"the ids: expected at most {MAX_IDS}")
         kept: dict[str, KeptJob] = {}
-        for job_id, plain in zip(asked, found, strict=True):
-            if plain is not None:
-                fields = orjson.loads(plain)
-                entries = [
-                    ReportEntry(spelled, e164, reference, _REASONS.get(reason, Reason.NO_CONSENT), dropped_at)
-                    for spelled, e164, reference, reason, dropped_at in fields["entries"]
-                ]
-                kept[job_id] = KeptJob(entries, fields["minted"])
+        for start in range(0, len(asked), _IDS_AT_ONCE):
+            some = asked[start : start + _IDS_AT_ONCE]
+            found = await self._notes.find([("dropped", client, upstream, job_id) for job_id in some])
+            if found is None:
+                return None
+            kept.update(_read_kept(some, found))
+            await asyncio.sleep(0)  # others have their turn
         return kept
 
     def note_job(self, owner: JobOwner, job_id: str, at: float, own_id: str = "") -> None:
@@ -86,3 +88,14 @@ class DroppedNumbers:
         """What ``keep_job_of`` kept, or ""."""
         found = await self._notes.find([("job", digest.hex())])
         return found[0].decode() if found and found[0] else ""
+
+
+def _read_kept(job_ids: Sequence[str], found: Sequence[bytes | None]) -> Iterator[tuple[str, KeptJob]]:
+    for job_id, plain in zip(job_ids, found, strict=True):
+        if plain is not None:
+            fields = orjson.loads(plain)
+            entries = [
+                ReportEntry(spelled, e164, reference, _REASONS.get(reason, Reason.NO_CONSENT), dropped_at)
+                for spelled, e164, reference, reason, dropped_at in fields["entries"]
+            ]
+            yield job_id, KeptJob(entries, fields["minted"])

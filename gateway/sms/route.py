@@ -48,7 +48,7 @@ class TagRule:
     def fits(self, client: Client, submission: Submission, headers: tuple[tuple[str, str], ...]) -> bool:
         return (
             (not self.sender_title or self.sender_title == submission.sender_title)
-            and (not self.account or self.account == submission.credential_id)
+            and (not self.account or self.account in (submission.credential_id, submission.key_id))
             and (not self.client or self.client == client.name)
             and (self.header is None or self.header in headers)
         )

@@ -29,6 +29,7 @@ from filters.sms.dialects.composed import compose_infobip
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
+from filters.sms.dialects.international_numbers import EXPECTED
 from filters.sms.dialects.strict_form import refuse_query, write_form
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, write_json
 from filters.sms.dialects.times import find_iso
@@ -317,13 +318,15 @@ def _status(fate: SmsFate) -> dict[str, Any]:
             "groupId": 1, "groupName": "PENDING", "id": 26, "name": "PENDING_ACCEPTED",
             "description": "Message sent by an earlier attempt",
         }  # fmt: skip
+    description = sentence(fate)
     if is_try_again(fate):
         number, name = 21, "REJECTED_TRY_AGAIN_LATER"
     elif is_bad_number(fate):
         number, name = 52, "REJECTED_DESTINATION"
+        description = f"to: {EXPECTED}"
     else:
         number, name = 14, f"REJECTED_IYS_{fate.reason or 'REFUSED'}"
-    return {"groupId": 5, "groupName": "REJECTED", "id": number, "name": name, "description": sentence(fate)}
+    return {"groupId": 5, "groupName": "REJECTED", "id": number, "name": name, "description": description}
 
 
 def _message_id(job_id: str, spelled: str) -> str:

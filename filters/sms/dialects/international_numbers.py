@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from filters.phone import PhoneError, PhoneNumber, parse_phone
 
+EXPECTED = "expected one number with its country code, such as +905320000000"
+"""What the sender of any other hears; ten digits alone, 5320000000, are a number of another country to the provider."""
+
 
 def find_international(spelled: str) -> PhoneNumber | None:
     """The number, or None where the strict parser refuses it; national spellings are Turkey's.

@@ -27,7 +27,7 @@ from filters.sms.dialects.answers import check_text, find_object, is_bad_number,
 from filters.sms.dialects.composed import compose_twilio
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
-from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.international_numbers import EXPECTED, find_international
 from filters.sms.dialects.strict_form import read_form, refuse_query, required_field, write_form
 from filters.sms.dialects.strict_json import json_response, malformed
 from filters.sms.dialects.times import parse_iso
@@ -110,7 +110,9 @@ class TwilioDialect:
             recipients=[SmsRecipient(find_international(spelled), spelled, 0)],
             texts=[text],
             sender_title=sender,
-            credential_id=account_of(request),
+            # Of an API key (SK…) the sender of rules need not know; a subaccount is that of the address, too.
+            credential_id=request.path.split("/")[3],
+            key_id=account_of(request),
             tag_class=MessageClass.COMMERCIAL if is_marketing else None,
             kind=kind,
             send_at=_send_at(fields),
@@ -170,7 +172,7 @@ class TwilioDialect:
         if is_try_again(fate):
             return self.write_fault(Fault.UNAVAILABLE, sentence(fate))
         if is_bad_number(fate):
-            return self.write_fault(Fault.BAD_NUMBER, sentence(fate))
+            return self.write_fault(Fault.BAD_NUMBER, f"To: {EXPECTED}")
         return _error(400, 21610, f"Attempt to send to unsubscribed recipient. {sentence(fate)}")
 
     def mint_id(self, number: int) -> str:

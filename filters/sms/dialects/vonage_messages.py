@@ -20,7 +20,7 @@ from filters.sms.dialects.answers import check_text, find_object, is_bad_number,
 from filters.sms.dialects.composed import compose_vonage_message
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
-from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.international_numbers import EXPECTED, find_international
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, check_shape
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, text_field, write_json
@@ -146,7 +146,7 @@ class VonageMessagesDialect:
         if is_try_again(fate):
             return self.write_fault(Fault.UNAVAILABLE, sentence(fate))
         if is_bad_number(fate):
-            return self.write_fault(Fault.BAD_NUMBER, sentence(fate))
+            return self.write_fault(Fault.BAD_NUMBER, f"to: {EXPECTED}")
         return _problem(403, 1050, "Number barred", sentence(fate), minted_id)
 
     def mint_id(self, number: int) -> str:

@@ -17,7 +17,7 @@ from filters.sms.dialects.answers import check_text, find_object, is_bad_number,
 from filters.sms.dialects.composed import compose_vonage_sms
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
-from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.international_numbers import EXPECTED, find_international
 from filters.sms.dialects.shapes import CODE, SWITCH, TEXT, check_shape
 from filters.sms.dialects.strict_form import parse_fields, read_form, read_query, refuse_query, write_form
 from filters.sms.dialects.strict_json import code_field, json_response, malformed, read_json_object, write_json
@@ -160,7 +160,7 @@ class VonageSmsDialect:
         if is_try_again(fate):
             return self.write_fault(Fault.UNAVAILABLE, sentence(fate))
         if is_bad_number(fate):
-            return self.write_fault(Fault.BAD_NUMBER, sentence(fate))
+            return self.write_fault(Fault.BAD_NUMBER, f"to: {EXPECTED}")
         return _answer({"to": spelled, "status": "7", "error-text": f"Number barred. {sentence(fate)}"}, extra)
 
     def mint_id(self, number: int) -> str:

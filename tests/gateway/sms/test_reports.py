@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters.reason import Reason
+from filters.sms.dialect import RequestRefusedError
 from filters.sms.message import ReportEntry
 from filters.sms.note_seal import NoteSeal
 from gateway.sms.reports import DroppedNumbers
@@ -31,6 +32,22 @@ async def test_what_was_kept_is_found_by_the_client_that_sent_it(notes: MemoryIn
     assert list(found["17"].entries) == ENTRIES
     assert found["17"].is_minted
     assert found.keys() == {"17"}
+
+
+async def test_a_report_about_thousands_of_jobs_leaves_none_out(notes: MemoryIndex) -> None:
+    """The last of them counts as the first, and one asked for twice is found once."""
+    dropped = DroppedNumbers(notes, NoteSeal({1: b"n" * 32}, 1))
+    for job_id in ("0", "2500", "4999"):
+        assert await dropped.keep("shop", "netgsm", job_id, ENTRIES, is_minted=False)
+    found = await dropped.find("shop", "netgsm", [*map(str, range(5000)), "0"])
+    assert found is not None
+    assert list(found) == ["0", "2500", "4999"]
+
+
+async def test_a_report_about_more_jobs_than_can_be_looked_for_is_refused(notes: MemoryIndex) -> None:
+    dropped = DroppedNumbers(notes, NoteSeal({1: b"n" * 32}, 1))
+    with pytest.raises(RequestRefusedError, match="50000"):
+        await dropped.find("shop", "netgsm", [str(number) for number in range(50_001)])
 
 
 @pytest.mark.parametrize(("client", "upstream"), [("other", "netgsm"), ("shop", "verimor"), ("shopnetgsm", "")])

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.reason import Reason
 from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.registry import make_dialect
+from filters.sms.http import HttpRequest
+from filters.sms.message import SmsFate
+from filters.vocabulary import Outcome
 
 
 @pytest.mark.parametrize(
@@ -48,3 +53,35 @@ def test_a_plus_before_the_same_digits_never_means_somebody_else(spelled: str) -
     bare, plus = find_international(spelled), find_international(f"+{spelled}")
     if bare is not None and plus is not None and not spelled.startswith("00"):
         assert bare.key == plus.key
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("twilio", "/2010-04-01/Accounts/AC1/Messages.json", b"To=5321110001&From=ORNEK&Body=merhaba"),
+        ("vonage_sms", "/sms/json", b"to=5321110001&from=ORNEK&text=merhaba"),
+        (
+            "vonage_messages",
+            "/v1/messages",
+            b'{"channel":"sms","message_type":"text","to":"5321110001","from":"ORNEK","text":"merhaba"}',
+        ),
+        (
+            "infobip",
+            "/sms/3/messages",
+            b'{"messages":[{"sender":"ORNEK","destinations":[{"to":"5321110001"}],"content":{"text":"merhaba"}}]}',
+        ),
+    ],
+)
+def test_who_writes_no_country_code_hears_that_one_is_expected(name: str, path: str, body: bytes) -> None:
+    """Ten digits are a Turkish number to their sender and one in Cuba to the provider: the answer says how to write it,
+    and not what was written."""
+    dialect = make_dialect(name)
+    kind = "application/json" if body[:1] == b"{" else "application/x-www-form-urlencoded"
+    request = HttpRequest("POST", path, "", (("content-type", kind), ("authorization", "Basic YTpi")), body)
+    call = dialect.recognise(request)
+    assert call is not None
+    asked = dialect.read(request, call)
+    assert asked.recipients[0].number is None
+    fate = SmsFate(Outcome.DROPPED, Reason.ADDRESS_INVALID)
+    answer = dialect.write_answer(asked, [fate], None, dialect.mint_id(1), ())
+    assert b"expected one number with its country code, such as +905320000000" in answer.body
