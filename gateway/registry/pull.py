@@ -2,8 +2,8 @@
 
 Per brand and source one ``Place``: the cursor, and the stretch of registry time of which every movement is in the index
 (``since`` to ``until``). Changes are durable before the cursor that passes them, so a kill anywhere only repeats, and
-repeating changes nothing. A source is followed until an answer is empty; then everything stored up to an hour before
-that question is known.
+repeating changes nothing. A source is followed until an answer is empty and names no cursor to go on with; then
+everything stored up to an hour before that question is known.
 
 The brand's watermark follows if it lies within that stretch. If it lies before it (away for longer than the feed's
 seven days, or never loaded) there is a *gap*: the feed goes on being read, but the watermark stays, the index ages
@@ -28,7 +28,7 @@ from filters.consent_key import ConsentKeys
 from filters.registry.error_codes import Advice
 from filters.registry.failures import Failure, Refused
 from filters.registry.merging import read_movements
-from filters.registry.values import ChangesPage, ChangesSource
+from filters.registry.values import ChangesPage, ChangesSource, Movement
 from gateway.registry.failures import failure_words
 from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
 from gateway.registry.questions import QuestionBook, wait_for
@@ -45,6 +45,10 @@ WINDOW_MARGIN_S = 600
 """What is nearer to the window's end than this may fall out of it while we ask."""
 
 PAGE = 1000
+MOST_EMPTY = 3
+"""So many empty answers in a row are followed where each names another cursor: which one an empty answer carries is not
+documented, and a page may be empty because nothing on it is for us to see."""
+
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 _TO_BE_MENDED_S = 900.0
@@ -104,14 +108,17 @@ class Pull:
         keys: ConsentKeys,
         *,
         interval_s: float = 60.0,
+        heard: Callable[[int, Sequence[Movement]], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``heard`` is told of the movements of a brand once they are in the index; it must be quick, not raise."""
         self._links = links
         self._index = index
         self._memory = memory
         self._book = book
         self._keys = keys
         self._interval_s = interval_s
+        self._heard = heard
         self._clock = clock
         self._told = {(link.code, source): _Told() for link in links for source in ChangesSource}
         self._gaps: dict[int, int | None] = {link.code: None for link in links}
@@ -156,10 +163,16 @@ class Pull:
         place = self._usable(unpack_place(await self._memory.recall(name)), int(self._clock()))
         told = self._told[link.code, source]
         derive = partial(self._keys.derive, link.code)
+        passed: set[str] = set()
+        ahead: str | None = None  # named by an empty answer; followed, but kept only if something lies behind it
+        empty = 0
         while stop is None or not stop.is_set():
             asked_at = int(self._clock())
-            page = await link.api.changes(link.registry, source, place.after, PAGE)
+            page = await link.api.changes(link.registry, source, ahead or place.after, PAGE)
             if isinstance(page, Failure):
+                if isinstance(page, Refused) and page.status in _CURSOR_REFUSED and ahead is not None:
+                    ahead, empty = None, MOST_EMPTY  # it led nowhere
+                    continue
                 if isinstance(page, Refused) and page.status in _CURSOR_REFUSED and place.after is not None:
                     # Unknown or expired: from the window's beginning, which only repeats.
                     log.warning("registry.cursor.refused", brand=link.code, source=source, failure=failure_words(page))
@@ -167,18 +180,24 @@ class Pull:
                     continue
                 return page
             if not page.size:
+                empty += 1
+                if page.after not in (None, ahead, place.after) and empty <= MOST_EMPTY:
+                    ahead = page.after
+                    continue
                 place = place._replace(until=max(place.until, asked_at - LAG_S))
                 await self._memory.keep(name, place.pack())
                 told.succeeded_at, told.until, told.failure = asked_at, place.until, ""
                 return place
             await self._take(link, page, derive, told)
-            if page.after is None or page.after == place.after:
+            if page.after is None or page.after == place.after or page.after in passed:
                 # Not to be asked for again without end; the next turn begins where this one did.
                 log.error("registry.cursor.missing", brand=link.code, source=source)
                 told.failures["no cursor"] += 1
                 told.failure, told.failed_at = "no cursor", asked_at
                 return _NoCursor()
-            place = place._replace(after=page.after)
+            passed.add(page.after)
+            ahead, empty = None, 0
+            place = place._replace(after=page.after, until=max(place.until, _known_until(page, asked_at)))
             await self._memory.keep(name, place.pack())
             told.moved_at = asked_at
         return None
@@ -197,13 +216,16 @@ class Pull:
             await self._book.add(link.code, found.subjects)
         if found.changes:
             await self._index.apply(link.code, found.changes)
+            if self._heard is not None:
+                self._heard(link.code, page.movements)
         told.movements += len(page.movements)
 
     def _usable(self, place: Place | None, now: int) -> Place:
         """``place`` if the feed still reaches back to its end; else one that begins where the feed does."""
         begins_at = now - WINDOW_S + WINDOW_MARGIN_S
-        if place is None or place.until < begins_at:
-            # Nothing is known to lie without a hole before the feed's beginning.
+        if place is None or place.until < begins_at or place.until > now:
+            # Nothing is known to lie without a hole before the feed's beginning; nor up to a time that is still to
+            # come, as a clock noted it that ran ahead.
             return Place(None, begins_at, begins_at)
         return place
 
@@ -268,9 +290,18 @@ class Pull:
         }
 
 
+def _known_until(page: ChangesPage, asked_at: int) -> int:
+    """Up to when everything is known once ``page`` is read: movements come in the order in which they were stored.
+
+    Further ones of its last second may be on the next page.
+    """
+    stored_at = page.movements[-1].created_at if page.movements else None
+    return 0 if stored_at is None else min(stored_at - 1, asked_at - LAG_S)
+
+
 @dataclass(frozen=True, slots=True)
 class _NoCursor(Failure):
-    """A page with movements and no way to the next one."""
+    """A page with movements and no way to the next one, or only back to one before."""
 
     @property
     def pause_s(self) -> float:
