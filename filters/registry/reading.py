@@ -216,13 +216,24 @@ def find_time(fields: Mapping[str, Any], name: str) -> int | None:
     return words.find_time(find(fields, name))
 
 
-def read_movements(items: list[Any]) -> tuple[tuple[Movement, ...], tuple[UnreadMovement, ...]]:
-    """Those that can be read, and the others by name."""
+def need_brand(fields: Mapping[str, Any], brand_code: int) -> None:
+    """Answers need not name the brand; one that names another is none to our question. Raises ``UnreadableError``."""
+    if find_integer(fields, "brandCode") not in (None, brand_code):
+        raise UnreadableError("brandCode: another than asked for")
+
+
+def read_movements(
+    items: list[Any], brand_code: int | None = None
+) -> tuple[tuple[Movement, ...], tuple[UnreadMovement, ...]]:
+    """Those that can be read, and the others by name; with ``brand_code`` another brand's are among the others."""
     movements: list[Movement] = []
     unread: list[UnreadMovement] = []
     for index, item in enumerate(items):
         try:
-            movements.append(read_movement(item))
+            movement = read_movement(item)
+            if brand_code is not None:
+                need_brand(item, brand_code)
+            movements.append(movement)
         except UnreadableError as error:
             unread.append(UnreadMovement(index, _recipient_of(item), str(error).partition(":")[0]))
     return tuple(movements), tuple(unread)

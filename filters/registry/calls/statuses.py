@@ -13,6 +13,7 @@ from filters.registry.reading import (
     find_integer,
     find_part,
     find_text,
+    need_brand,
     parse_json,
     parse_object,
     read_errors,
@@ -47,7 +48,7 @@ def status(brand: RegistryBrand, subject: ConsentSubject) -> Call[StoredConsent 
         "status",
         "POST",
         brand_path(brand, "consents/status"),
-        lambda status, body: _read_status(status, body, subject),
+        lambda status, body: _read_status(status, body, brand, subject),
         body=json_body(subject_fields(subject)),
         quota=Quota.STATUS,
         priority=Priority.QUERY,
@@ -98,10 +99,16 @@ def changes(
     if after is not None and not 0 < len(after) <= _MAX_CURSOR:
         raise ValueError(f"changes: expected a cursor of 1 to {_MAX_CURSOR} characters")
     query = query_of(source=source.value, limit=limit, after=after)
-    return Call("changes", "GET", brand_path(brand, "consents/changes"), _read_changes, query)
+    return Call(
+        "changes",
+        "GET",
+        brand_path(brand, "consents/changes"),
+        lambda status, body: _read_changes(status, body, brand),
+        query,
+    )
 
 
-def _read_status(status: int, body: bytes, subject: ConsentSubject) -> StoredConsent | None:
+def _read_status(status: int, body: bytes, brand: RegistryBrand, subject: ConsentSubject) -> StoredConsent | None:
     if status == 404:
         _read_not_found(body)
         return None
@@ -116,6 +123,7 @@ def _read_status(status: int, body: bytes, subject: ConsentSubject) -> StoredCon
     found = find_status(word)
     if found is None:
         raise UnreadableError("status: not known")
+    need_brand(fields, brand.brand_code)
     named = find(fields, "recipient")
     if named is not None and read_recipient(named) != subject.recipient:
         raise UnreadableError("recipient: another than asked for")
@@ -167,11 +175,11 @@ def _read_history(status: int, body: bytes) -> Page[Movement]:
     return Page(movements, find_integer(pagination, "totalCount"), find_integer(pagination, "offset"), unread)
 
 
-def _read_changes(status: int, body: bytes) -> ChangesPage:
+def _read_changes(status: int, body: bytes, brand: RegistryBrand) -> ChangesPage:
     if status == 204:
         return ChangesPage(None, ())
     fields = parse_object(body)
-    movements, unread = read_movements(as_list(find(fields, "list"), "list"))
+    movements, unread = read_movements(as_list(find(fields, "list"), "list"), brand.brand_code)
     after = find_text(fields, "after")
     if len(after) > _MAX_CURSOR:
         raise UnreadableError("after: too long")

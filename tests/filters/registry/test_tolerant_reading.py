@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.registry.call import interpret
+from filters.registry.calls.statuses import changes, status
 from filters.registry.failures import Failure
-from filters.registry.values import MultiStatus, StoredConsent
-from filters.vocabulary import Status
+from filters.registry.values import (
+    ChangesPage,
+    ChangesSource,
+    ConsentSubject,
+    MultiStatus,
+    RegistryBrand,
+    StoredConsent,
+)
+from filters.vocabulary import Channel, RecipientType, Status
 from tests.filters.registry.test_answers import GOLDEN, MULTI, STATUS
 from tests.filters.registry.test_requests import CALLS
 
@@ -25,6 +33,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
+
+BRAND = RegistryBrand(600100, 600123)
 
 
 def sprinkled(value: Any, name: str, extra: Any) -> Any:
@@ -95,3 +105,26 @@ def test_deeply_nested_answers_do_not_exhaust_the_stack() -> None:
     for call in ALL_CALLS:
         interpret(call, 200, b"[" * 100_000)
         interpret(call, 400, b'{"errors":' * 20_000)
+
+
+@given(code=st.integers(1, 2**40).filter(lambda code: code != BRAND.brand_code), is_text=st.booleans())
+def test_an_answer_about_another_brand_is_none_to_our_question(code: int, is_text: bool) -> None:
+    """Consents of brand A never answer for B: such a movement is to be asked for, such a status is unreadable."""
+    record = {
+        "recipient": "ayse@example.com",
+        "recipientType": "BIREYSEL",
+        "type": "EPOSTA",
+        "status": "ONAY",
+        "source": "IYS_WEB",
+        "consentDate": "2026-11-18 10:00:00",
+        "creationDate": "2026-11-18 10:00:00",
+    }
+    foreign = record | {"brandCode": str(code) if is_text else code}
+    own = record | {"brandCode": str(BRAND.brand_code) if is_text else BRAND.brand_code}
+    body = json.dumps({"after": "1_a", "list": [record, foreign, own]}).encode()
+    page = interpret(changes(BRAND, ChangesSource.REGISTRY), 200, body)
+    assert isinstance(page, ChangesPage)
+    assert (len(page.movements), [each.recipient for each in page.unread]) == (2, ["ayse@example.com"])
+    subject = ConsentSubject("ayse@example.com", Channel.EMAIL, RecipientType.INDIVIDUAL)
+    assert isinstance(interpret(status(BRAND, subject), 200, json.dumps(foreign).encode()), Failure)
+    assert isinstance(interpret(status(BRAND, subject), 200, json.dumps(own).encode()), StoredConsent)
