@@ -5,8 +5,9 @@ behind everything else that waits for its turn. Who has consent here and none th
 consent there and none here is asked singly (a thousand an hour), and stays refused until then.
 
 The list is what closes a gap in the feed: the index keeps no addresses. If the list names everybody whom the index knew
-when the verification began, and each could be asked, the brand is known up to that moment, and its watermark says so.
-Interrupted, it goes on behind the last block done; each step may be repeated.
+when the asking began, the brand is known up to that moment, and its watermark says so. Who is named is counted before
+anybody is asked: later the index would know people who came meanwhile, and one of them on the list would stand in for
+one who is missing there. Interrupted, it goes on behind the last block done; each step may be repeated.
 """
 
 from __future__ import annotations
@@ -93,10 +94,10 @@ class _Stand(NamedTuple):
 
     began_at: int
     known: int
+    named: int
     file: int = 0
     offset: int = 0
     line: int = 0
-    parts: tuple[int, ...] = ()
     checked: Checked = Checked()
 
 
@@ -149,20 +150,17 @@ class _Verification:
         identities = ["verify", str(repairs), *(file.identity for file in self._files)]
         self._checkpoint = Checkpoint(state_directory, link.code, identities, keys.fingerprint)
         self._path = self._checkpoint.directory / "stand.json"
-        self._spool: Spool | None = None
         self._singles: list[float] = []
 
     async def run(self) -> VerifyReport:
         started_at = time.monotonic()
         stand = self._load()
         if stand is None:
+            named = await self._count_named()
+            # In this order: who comes between the two is taken for missing, never for named.
             known = (await self._index.stats()).recipients.get(self._link.code, 0)
-            stand = _Stand(int(self._clock()), known)
-        try:
-            self._spool = Spool(self._checkpoint.directory, self._total, stand.parts)
-        except ValueError:  # what it had counted is gone: count anew
-            stand = _Stand(stand.began_at, stand.known)
-            self._spool = Spool(self._checkpoint.directory, self._total)
+            stand = _Stand(int(self._clock()), known, named)
+            self._save(stand)
         resumed_rows = stand.checked.rows
         for number in range(stand.file, len(self._files)):
             file = self._files[number]
@@ -175,22 +173,20 @@ class _Verification:
                     file=number,
                     offset=block.end.offset,
                     line=block.end.line,
-                    parts=tuple(self._spool.sync()),
                     checked=stand.checked.plus(checked),
                 )
                 self._save(stand)
                 self._observer.verified(before + block.end.offset, self._total, stand.checked)
             stand = stand._replace(file=number + 1, offset=0, line=0)
-        named = sum(len(part) for part in self._spool.parts())
         watermark_at = None
-        if self._repairs and named >= stand.known:
+        if self._repairs and stand.named >= stand.known:
             watermark_at = stand.began_at
             await self._index.apply(self._link.code, [], watermark_at=watermark_at)
         self._checkpoint.remove()
         return VerifyReport(
             stand.checked,
             stand.known,
-            named,
+            stand.named,
             stand.began_at,
             watermark_at,
             resumed_rows,
@@ -198,26 +194,28 @@ class _Verification:
         )
 
     def close(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
         self._checkpoint.close()
+
+    async def _count_named(self) -> int:
+        """How many different recipients whom the index knows are on the list."""
+        spool = Spool(self._checkpoint.directory, self._total)
+        try:
+            for column, file in zip(self._columns, self._files, strict=True):
+                for block in file.blocks(file.first_row):
+                    rows = _read_block(column, block)
+                    for part in _parts([*rows.mail, *rows.phones]):
+                        keys = self._keys.derive_many(self._link.code, [each.encode("utf-8") for each in part])
+                        values = (await self._index.find(self._link.code, keys)).values
+                        found = zip(keys, values, strict=True)
+                        spool.append([key + bytes(ENTRY_BYTES) for key, value in found if value is not None])
+            return sum(len(part) for part in spool.parts())
+        finally:
+            spool.close()
 
     # ---- a block of rows ----
 
     async def _check_block(self, column: int, block: Block) -> Checked:
-        asked: dict[bool, dict[str, None]] = {True: {}, False: {}}
-        rows = unusable = 0
-        for line in block.lines:
-            text = line.decode("utf-8", "replace").strip("\r")
-            if not text:
-                continue
-            rows += 1
-            fields = next(csv.reader([text]), [])
-            address = find_address(fields[column].strip()) if column < len(fields) else None
-            if address is None:
-                unusable += 1
-            else:
-                asked[b"@" in address][address.decode("utf-8")] = None
+        rows = _read_block(column, block)
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def take_turn(channel: Channel, recipients: Sequence[str]) -> Checked:
@@ -226,7 +224,7 @@ class _Verification:
 
         jobs = [
             asyncio.ensure_future(take_turn(channel, part))
-            for is_mail, recipients in asked.items()
+            for is_mail, recipients in ((True, rows.mail), (False, rows.phones))
             for channel in _CHANNELS[is_mail]
             for part in _parts(list(recipients))
         ]
@@ -237,7 +235,7 @@ class _Verification:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
             raise
-        total = Checked(rows=rows, unusable=unusable)
+        total = Checked(rows=rows.number, unusable=rows.unusable)
         for each in found:
             total = total.plus(each)
         return total
@@ -247,10 +245,6 @@ class _Verification:
         derived = self._keys.derive_many(self._link.code, [each.encode("utf-8") for each in recipients])
         values = (await self._index.find(self._link.code, derived)).values
         states = [unpack(value) if value else {} for value in values]
-        assert self._spool is not None
-        self._spool.append(
-            [key + bytes(ENTRY_BYTES) for key, value in zip(derived, values, strict=True) if value is not None]
-        )
         people = dict(zip(recipients, zip(derived, states, strict=True), strict=True))
         checked = Checked(asked=len(recipients))
         for kind in RecipientType:
@@ -336,7 +330,7 @@ class _Verification:
     def _load(self) -> _Stand | None:
         try:
             found = json.loads(self._path.read_text("ascii"))
-            return _Stand(**{**found, "parts": tuple(found["parts"]), "checked": Checked(*found["checked"])})
+            return _Stand(**{**found, "checked": Checked(*found["checked"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -347,6 +341,33 @@ class _Verification:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+
+
+class _Rows(NamedTuple):
+    """What a block holds: canonical addresses by kind, each once; all rows, and those that hold no address."""
+
+    mail: dict[str, None]
+    phones: dict[str, None]
+    number: int
+    unusable: int
+
+
+def _read_block(column: int, block: Block) -> _Rows:
+    mail: dict[str, None] = {}
+    phones: dict[str, None] = {}
+    number = unusable = 0
+    for line in block.lines:
+        text = line.decode("utf-8", "replace").strip("\r")
+        if not text:
+            continue
+        number += 1
+        fields = next(csv.reader([text]), [])
+        address = find_address(fields[column].strip()) if column < len(fields) else None
+        if address is None:
+            unusable += 1
+        else:
+            (mail if b"@" in address else phones)[address.decode("utf-8")] = None
+    return _Rows(mail, phones, number, unusable)
 
 
 def _find_column(file: CsvFile) -> int:

@@ -126,6 +126,23 @@ async def test_a_list_that_misses_somebody_moves_nothing(sync: SyncWorld, check:
     assert await sync.watermark() is None
 
 
+async def test_who_comes_during_the_verification_stands_in_for_nobody(
+    sync: SyncWorld, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list as long as what the index knew is no complete list, if one on it was not known when the asking began."""
+    monkeypatch.setattr("gateway.consents.csv_file.BLOCK_BYTES", 200)
+    people = [f"person-{number:04}@example.com" for number in range(40)]
+    for person in [*people[:-1], "missing@example.com"]:
+        await know(sync, person, Status.REJECTED)
+    with pytest.raises(asyncio.CancelledError):
+        await check(*people, watching=Watching(most=1))
+    await know(sync, people[-1], Status.APPROVED)
+    report = await check(*people)
+    assert report.resumed_rows > 0
+    assert (report.known, report.named) == (40, 39)
+    assert await sync.watermark() is None
+
+
 async def test_phones_are_asked_for_messages_and_calls(sync: SyncWorld, check: Any) -> None:
     """Each channel has its own consent."""
     report = await check("+905320000001", "0532 000 00 02")
