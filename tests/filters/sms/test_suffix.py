@@ -383,6 +383,25 @@ def test_an_opt_out_is_whole_and_last_and_adds_nothing_unseen(
             assert result.segments.after <= result.segments.before
 
 
+ORDINARY = st.from_regex(r"(38|3338| |345|2345|ret ornek|[a-z]){0,40}", fullmatch=True)
+
+
+@given(
+    WRITERS,
+    st.lists(ORDINARY, max_size=30) | st.lists(TEXTS | ORDINARY, max_size=8),
+    st.sampled_from(Alphabet),
+    st.sampled_from(TextKind),
+)
+def test_many_texts_at_once_get_what_each_gets_alone(
+    writer: SuffixWriter, texts: list[str], alphabet: Alphabet, kind: TextKind
+) -> None:
+    """Whatever the writer has seen before, and equal ones included."""
+    alone = SuffixWriter(words_of(writer), profile_of(writer), writer._policy)
+    expected = [alone.write(text, alphabet, kind) for text in texts * 2]
+    assert writer.write_each(texts * 2, alphabet, kind) == expected
+    assert writer.write_each(texts, alphabet, kind) == expected[: len(texts)]
+
+
 @settings(max_examples=250)
 @given(WRITERS, TEXTS, st.sampled_from(Alphabet))
 def test_applying_twice_adds_nothing(writer: SuffixWriter, text: str, alphabet: Alphabet) -> None:
