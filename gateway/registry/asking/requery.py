@@ -105,11 +105,12 @@ class RequeryingIndex(AskingIndex):
 
     def _unconfirmed(self, keys: Sequence[bytes], answer: Lookup) -> dict[bytes, State]:
         """Those with a consent of which the registry has not spoken of late."""
-        since = self._clock() - CONFIRMED_S
+        now = self._clock()
         found: dict[bytes, State] = {}
         for key, value in zip(keys, answer.values, strict=False):
             state = _read(value)
-            if _approved(state) and self._confirmed.get(key, 0) <= since:
+            # A confirmation that is still to come is of a clock set back since: nobody knows how old it is.
+            if _approved(state) and not now - CONFIRMED_S < self._confirmed.get(key, 0) <= now:
                 found[key] = state
         return found
 

@@ -182,3 +182,17 @@ async def test_once_the_index_is_fresh_again_nothing_is_remembered(asking: Askin
     await asking.look_up("a@example.com")
     assert not asking.keys.addresses
     assert not asking.keys.wanted
+
+
+async def test_a_confirmation_does_not_outlive_a_clock_that_is_set_back(asking: Asking, sync: SyncWorld) -> None:
+    """It would stand for a quarter of an hour and all the time by which the clock was wrong."""
+    await sync.loaded(STALE_S + 600)
+    await know(sync, "a@example.com")
+    await register(sync.world, "a@example.com")
+    await asking.look_up("a@example.com")
+    assert await asking.look_up("a@example.com") == ([Status.APPROVED], FreshnessState.FRESH)
+    asked = await asking.requests()
+    await sync.world.sim("PUT", "clock", {"advance_s": -300})
+    await sync.world.login()
+    assert await asking.look_up("a@example.com") == ([Status.APPROVED], FreshnessState.FRESH)
+    assert await asking.requests() == asked + 1
