@@ -1,8 +1,4 @@
-"""An HTTP listener for strangers: small limits, short patience, and silence about what it was sent.
-
-The framework's own server answers bytes it cannot parse with the text of its exception and logs them with a trace
-back; both may hold a token. Here the answer is a fixed sentence, and what is logged is counted by the observer instead.
-"""
+"""An HTTP listener for strangers: small limits, short patience, and silence about what it was sent."""
 
 from __future__ import annotations
 
@@ -10,9 +6,11 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import Protocol
 
 from aiohttp import web
+
+from gateway.http.connection import Connection, ConnectionObserver
+from gateway.http.direct import DIRECT_CALLS, DirectConnection
 
 MAX_LINE_BYTES = 4 * 1024
 MAX_FIELD_BYTES = 8 * 1024
@@ -31,41 +29,6 @@ _SILENT.addFilter(lambda _record: False)
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class ListenerObserver(Protocol):
-    """Who counts what never reached a handler. Must not raise."""
-
-    def http_malformed(self) -> None:
-        """Bytes that are no HTTP request."""
-
-    def http_turned_away(self) -> None:
-        """A connection beyond the limit."""
-
-
-class _Connection(web.RequestHandler):
-    """One connection; answers what is not HTTP without repeating it."""
-
-    __slots__ = ("observer",)
-
-    observer: ListenerObserver
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        is_ours = status >= 500
-        self.observer.http_malformed()
-        response = web.Response(
-            status=503 if is_ours else 400,
-            text="Temporarily unavailable.\n" if is_ours else "Bad request.\n",
-            headers={"Server": "izinkapi", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
-        )
-        response.force_close()
-        return response
-
-
 class _Busy(asyncio.Protocol):
     """A connection beyond the limit: told to come back, and closed."""
 
@@ -76,17 +39,23 @@ class _Busy(asyncio.Protocol):
 
 
 class HttpListener:
-    """Serves ``app`` on inherited sockets. ``max_connections`` for this process; ``drain_s`` for requests under way."""
+    """Serves ``app`` on inherited sockets. ``max_connections`` for this process; ``drain_s`` for requests under way.
+
+    What ``app`` names under ``DIRECT_CALLS`` is asked before it, but for the paths of its more particular routes.
+    """
 
     def __init__(
         self,
         app: web.Application,
-        observer: ListenerObserver,
+        observer: ConnectionObserver,
         *,
         max_connections: int = 1000,
         max_line_bytes: int = MAX_LINE_BYTES,
         drain_s: float = _DRAIN_S,
     ) -> None:
+        self._app = app
+        self._direct = app.get(DIRECT_CALLS)
+        self._reserved: tuple[str, ...] = ()
         self._runner = web.AppRunner(app, access_log=None, logger=_SILENT, shutdown_timeout=drain_s)
         self._observer = observer
         self._max_connections = max_connections
@@ -97,6 +66,8 @@ class HttpListener:
         """Accept connections on ``listening``; may be called for several sockets."""
         if self._runner.server is None:
             await self._runner.setup()
+            beginnings = {resource.canonical.partition("{")[0] for resource in self._app.router.resources()}
+            self._reserved = tuple(sorted(beginnings - {"/"}))
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._make_connection, sock=listening, ssl=tls, backlog=_BACKLOG))
 
@@ -113,7 +84,8 @@ class HttpListener:
         if manager is None or len(manager.connections) >= self._max_connections:
             self._observer.http_turned_away()
             return _Busy()
-        connection = _Connection(
+        kind = Connection if self._direct is None else DirectConnection
+        connection = kind(
             manager,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=IDLE_S,
@@ -127,4 +99,7 @@ class HttpListener:
             auto_decompress=False,
         )
         connection.observer = self._observer
+        if self._direct is not None and isinstance(connection, DirectConnection):
+            connection.calls = self._direct
+            connection.reserved = self._reserved
         return connection

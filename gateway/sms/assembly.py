@@ -20,7 +20,7 @@ from filters.consent_key import ConsentKeys
 from filters.sms.dialect import Canceller, Composer, DeliveryCodec, Dialect, InboundCodec, InboundMessage
 from filters.sms.dialects.plain import SEND, PlainDialect
 from filters.sms.dialects.plain_openapi import OPENAPI
-from filters.sms.dialects.registry import make_dialect
+from filters.sms.dialects.registry import make_dialect, make_family
 from filters.sms.http import HttpRequest
 from filters.sms.keyword import BrandKeyword, KeywordBook
 from filters.sms.note_seal import NoteSeal
@@ -204,13 +204,17 @@ class SmsSide:
                 count=means.observer.call_answered,
             )
             app.add_routes(deliveries.routes())
-        app.add_routes([front.catch_all()])
+        front.serve(app)
         return app
 
     def routes_of(self, listener: HttpListenerSettings) -> list[SmsRoute]:
         """One for each upstream of ``listener``, and one for our own interface if it has a way out."""
         name = f"http-{listener.address.port}"
-        routes = [self._route(name, self._upstreams[upstream]) for upstream in listener.sms]
+        routes = [
+            self._route(name, self._upstreams[upstream], dialect)
+            for upstream in listener.sms
+            for dialect in make_family(str(self._upstreams[upstream].dialect))
+        ]
         if listener.plain_upstream is not None:
             routes.append(self._plain_route(name, self._upstreams[listener.plain_upstream]))
         return routes
@@ -256,10 +260,10 @@ class SmsSide:
                 writers[smsc.name] = SuffixWriter(opt_out, profile, words.fit)
         return SmsBrand(settings.brand, settings.policy, writers)
 
-    def _route(self, listener: str, settings: SmsUpstreamSettings) -> SmsRoute:
+    def _route(self, listener: str, settings: SmsUpstreamSettings, dialect: Dialect) -> SmsRoute:
         return SmsRoute(
             listener,
-            make_dialect(str(settings.dialect)),
+            dialect,
             self._means.upstreams[settings.name],
             settings.prefix,
             self._rules(settings.name),

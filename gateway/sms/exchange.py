@@ -11,23 +11,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.http import HttpRequest, HttpResponse
+from gateway.http.answer import HOP_BY_HOP, connection_options, passed_fields
+from gateway.http.direct import DirectRequest
 
 BODY_TIMEOUT_S = 60.0
-
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""RFC 9110 7.6.1, and what old clients send beside."""
 
 _ONLY_ONCE = frozenset({"authorization", "content-type", "content-encoding", "host", "content-length"})
 _NOT_PASSED_ON = frozenset({"host", "content-length", "expect", "forwarded", "via", "max-forwards", "priority"})
@@ -48,8 +35,6 @@ _OVERRIDES = frozenset(
 _AS_IT_IS_NOW = frozenset({"accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since"})
 """With these the provider may answer with something else than the whole, readable answer."""
 
-_NOT_ANSWERED = frozenset({"content-length", "date", "server", "alt-svc", "strict-transport-security"})
-
 
 class BodyMemory:
     """Bytes of bodies that one worker holds at once, over all listeners."""
@@ -69,18 +54,26 @@ class BodyMemory:
         self.used_bytes -= size
 
 
-def read_head(request: web.Request) -> HttpRequest:
+def read_head(request: web.Request | DirectRequest) -> HttpRequest:
     """Everything but the body. Raises ``RequestRefusedError`` where two readers could read two requests."""
     target = request.raw_path
     path, _, query = target.partition("?")
     if not path.startswith("/") or path.startswith("//") or "#" in target or "\\" in target or not target.isascii():
         raise RequestRefusedError(Fault.MALFORMED, "the address of the request: expected a path")
-    headers = tuple((name.lower(), value) for name, value in request.headers.items())
+    headers = tuple([(name.lower(), value) for name, value in request.headers.items()])
     names = [name for name, _ in headers]
-    for name in _ONLY_ONCE:
-        if names.count(name) > 1:
-            raise RequestRefusedError(Fault.MALFORMED, f"{name}: expected once")
+    if len(set(names)) != len(names):
+        for name in _ONLY_ONCE:
+            if names.count(name) > 1:
+                raise RequestRefusedError(Fault.MALFORMED, f"{name}: expected once")
     return HttpRequest(request.method, path, query, headers)
+
+
+def take_body(request: DirectRequest, most: int, memory: BodyMemory) -> bytes:
+    """As ``read_body``, of a request that has arrived as a whole."""
+    body = request.take_body()
+    _make_room(len(body), len(body), most, memory)
+    return body
 
 
 async def read_body(request: web.Request, most: int, memory: BodyMemory) -> bytes:
@@ -140,13 +133,13 @@ def pass_on(request: HttpRequest, prefix: str, private: frozenset[str], *, is_re
 
     ``is_read``: we read the answer, so it has to be whole and not packed.
     """
-    dropped = _connection_options(request.headers)
+    dropped = connection_options(request.headers)
     if is_read:
         dropped |= _AS_IT_IS_NOW
     headers = tuple(
         (name, value)
         for name, value in request.headers
-        if name not in _HOP_BY_HOP
+        if name not in HOP_BY_HOP
         and name not in _NOT_PASSED_ON
         and name not in dropped
         and name not in private
@@ -157,18 +150,10 @@ def pass_on(request: HttpRequest, prefix: str, private: frozenset[str], *, is_re
 
 def make_response(answer: HttpResponse) -> web.Response:
     """The answer on the wire, with none of the upstream connection's own fields."""
-    dropped = _connection_options(answer.headers)
     response = web.Response(status=answer.status, body=answer.body)
     headers = response.headers
     headers.popall("Content-Type", None)
-    for name, value in answer.headers:
-        if name not in _HOP_BY_HOP and name not in _NOT_ANSWERED and name not in dropped:
-            headers.add(name, value)
+    for name, value in passed_fields(answer):
+        headers.add(name, value)
     headers["Server"] = "izinkapi"
     return response
-
-
-def _connection_options(headers: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    return frozenset(
-        option.strip().lower() for name, value in headers if name == "connection" for option in value.split(",")
-    )

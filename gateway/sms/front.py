@@ -7,8 +7,9 @@ refused where it could send what we cannot check.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -19,7 +20,16 @@ from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
 from filters.sms.message import ReportEntry
 from gateway.clients import ClientDirectory, Network
-from gateway.sms.exchange import BodyMemory, make_response, pass_on, read_body, read_head, refuse_disguise
+from gateway.http.direct import DIRECT_CALLS, DirectRequest
+from gateway.sms.exchange import (
+    BodyMemory,
+    make_response,
+    pass_on,
+    read_body,
+    read_head,
+    refuse_disguise,
+    take_body,
+)
 from gateway.sms.pipeline import SmsPipeline
 from gateway.sms.recent_jobs import JobOwner
 from gateway.sms.recognition import ClientRecogniser
@@ -64,33 +74,48 @@ class SmsFront:
         self._fallback = fallback
         self.in_hand = 0
 
-    def catch_all(self) -> web.RouteDef:
-        """For an application in which everything more particular was added before."""
-        return web.route("*", "/{path:.*}", self.answer)
+    def serve(self, app: web.Application) -> None:
+        """Answer in ``app`` all that has no more particular route, what is ordinary the short way."""
+        app[DIRECT_CALLS] = self
+        app.add_routes([web.route("*", "/{path:.*}", self.answer)])
+
+    def begin(self, request: DirectRequest) -> Coroutine[Any, Any, HttpResponse] | None:
+        """The short way, for calls of our dialects; all else, refusals too, comes through the application."""
+        try:
+            head = read_head(request)
+            found = self.find_route(head)
+        except Exception:  # to be seen again, and answered, on the other way
+            return None
+        if found is None or found[1].kind is CallKind.REFUSED:
+            return None
+        return self._respond(request, head, *found)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Never raises: whatever goes wrong is the dialect's own temporary fault."""
-        self.in_hand += 1
+        """The way through the application. Never raises: whatever goes wrong is the dialect's own temporary fault."""
         dialect: Dialect = self.routes[-1].dialect if self.routes else _PLAIN  # the one without a prefix, if any
         try:
-            try:
-                head = read_head(request)
-                found = self.find_route(head)
-                if found is None:
-                    return await self._answer_unknown(request, dialect)
-                route, call = found
-                dialect = route.dialect
-                response = await self._take(request, head, route, call)
-            except RequestRefusedError as refusal:
-                response = dialect.write_fault(refusal.fault, refusal.detail)
-        except asyncio.CancelledError:
-            raise
+            head = read_head(request)
+            found = self.find_route(head)
+            if found is None:
+                return await self._answer_unknown(request, dialect)
+        except RequestRefusedError as refusal:
+            return make_response(dialect.write_fault(refusal.fault, refusal.detail))
         except Exception as fault:
-            log.error("sms.call_failed", fault=type(fault).__name__, exc_info=fault)
-            response = dialect.write_fault(Fault.UNAVAILABLE, _OUR_FAULT)
+            return make_response(_fail(dialect, fault))
+        return make_response(await self._respond(request, head, *found))
+
+    async def _respond(
+        self, request: web.Request | DirectRequest, head: HttpRequest, route: SmsRoute, call: Call
+    ) -> HttpResponse:
+        self.in_hand += 1
+        try:
+            return await self._take(request, head, route, call)
+        except RequestRefusedError as refusal:
+            return route.dialect.write_fault(refusal.fault, refusal.detail)
+        except Exception as fault:
+            return _fail(route.dialect, fault)
         finally:
             self.in_hand -= 1
-        return make_response(response)
 
     def find_route(self, head: HttpRequest) -> tuple[SmsRoute, Call] | None:
         """Whose dialect knows this call; the longest prefix first. What one dialect would refuse is left to another
@@ -107,15 +132,15 @@ class SmsFront:
                 refused = route, call
         return refused
 
-    async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
+    async def find_client(self, request: web.Request | DirectRequest, head: HttpRequest) -> Client:
         """Raises ``RequestRefusedError`` for a stranger."""
         return await self._recogniser.find_client(request, head)
 
-    def _is_stranger_by_network(self, request: web.Request, head: HttpRequest) -> bool:
+    def _is_stranger_by_network(self, request: web.Request | DirectRequest, head: HttpRequest) -> bool:
         peer = self.peer_of(request, head)
         return not peer or self._clients.find_by_network(peer) is None
 
-    def peer_of(self, request: web.Request, head: HttpRequest) -> str:
+    def peer_of(self, request: web.Request | DirectRequest, head: HttpRequest) -> str:
         """The client's address, normalised; "" where it is not known."""
         return self._recogniser.peer_of(request, head)
 
@@ -124,33 +149,35 @@ class SmsFront:
             return await self._fallback(request)
         return make_response(dialect.write_fault(Fault.NOT_FOUND, "no such call"))
 
-    async def _take(self, request: web.Request, head: HttpRequest, route: SmsRoute, call: Call) -> HttpResponse:
-        client = await self.find_client(request, head)
+    async def _take(
+        self, request: web.Request | DirectRequest, head: HttpRequest, route: SmsRoute, call: Call
+    ) -> HttpResponse:
+        client = self._recogniser.find_known(request, head) or await self.find_client(request, head)
         if isinstance(route.dialect, PlainDialect) and self._is_stranger_by_network(request, head):
             # The login was meant for us: the next hop has no business with it.
             head = head._replace(headers=tuple(each for each in head.headers if each[0] != "authorization"))
         if call.kind is CallKind.REFUSED:
             response = route.dialect.write_fault(Fault.NOT_ALLOWED, "this call cannot be checked and is not passed on")
         else:
-            body = await read_body(request, route.max_body_bytes, self._memory)
+            if isinstance(request, DirectRequest):
+                body = take_body(request, route.max_body_bytes, self._memory)
+            else:
+                body = await read_body(request, route.max_body_bytes, self._memory)
             try:
-                whole = HttpRequest(head.method, head.path, head.query, head.headers, body)
-                response = await self._answer_call(request, whole, route, call, client)
+                method, path, query, headers, _ = head
+                whole = HttpRequest(method, path, query, headers, body)
+                if call.kind is CallKind.SEND:
+                    own = _without_prefix(whole, route.prefix)
+                    is_gone = partial(_is_gone, request)
+                    response = (await self._pipeline.handle(own, call, route, client, is_gone)).response
+                else:
+                    response = await self._answer_question(whole, route, call, client)
             finally:
                 self._memory.give_back(len(body))
         self._count(route.upstream.name, str(call.kind), response.status)
         return response
 
-    async def _answer_call(
-        self, request: web.Request, whole: HttpRequest, route: SmsRoute, call: Call, client: Client
-    ) -> HttpResponse:
-        if call.kind is CallKind.SEND:
-
-            def is_gone() -> bool:
-                return request.transport is None or request.transport.is_closing()
-
-            own = _without_prefix(whole, route.prefix)
-            return (await self._pipeline.handle(own, call, route, client, is_gone)).response
+    async def _answer_question(self, whole: HttpRequest, route: SmsRoute, call: Call, client: Client) -> HttpResponse:
         refuse_disguise(whole)
         if call.kind is CallKind.UNTOUCHED:
             return await self._ask(route, pass_on(whole, route.prefix, self._private))
@@ -190,6 +217,16 @@ class SmsFront:
         if isinstance(answer, UpstreamFault):
             return route.dialect.write_fault(_fault_of(answer), "the provider did not answer")
         return answer
+
+
+def _is_gone(request: web.Request | DirectRequest) -> bool:
+    transport = request.transport
+    return transport is None or transport.is_closing()
+
+
+def _fail(dialect: Dialect, fault: Exception) -> HttpResponse:
+    log.error("sms.call_failed", fault=type(fault).__name__, exc_info=fault)
+    return dialect.write_fault(Fault.UNAVAILABLE, _OUR_FAULT)
 
 
 def _without_prefix(request: HttpRequest, prefix: str) -> HttpRequest:

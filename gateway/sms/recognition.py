@@ -14,6 +14,7 @@ from filters.client import Client
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.http import HttpRequest
 from gateway.clients import ClientDirectory, LoginFailure, LoginResult, Network
+from gateway.http.direct import DirectRequest
 from gateway.peer import normalise_peer
 from gateway.sms.callbacks import answer_of
 
@@ -25,12 +26,11 @@ class ClientRecogniser:
         self._clients = clients
         self._forwarded_from = tuple(forwarded_from)
 
-    async def find_client(self, request: web.Request, head: HttpRequest) -> Client:
+    async def find_client(self, request: web.Request | DirectRequest, head: HttpRequest) -> Client:
         """By network, else by a login of ours in HTTP Basic. Raises ``RequestRefusedError`` for a stranger."""
-        peer = self.peer_of(request, head)
-        client = self._clients.find_by_network(peer) if peer else None
-        if client is not None:
+        if (client := self.find_known(request, head)) is not None:
             return client
+        peer = self.peer_of(request, head)
         login = _basic_login(head)
         if login is None or not self._clients.has_logins:
             raise RequestRefusedError(Fault.UNAUTHENTICATED, "this client is not known to the gateway")
@@ -41,7 +41,12 @@ class ClientRecogniser:
             raise RequestRefusedError(Fault.TOO_MANY_REQUESTS, "too many logins, try again later")
         return result
 
-    def peer_of(self, request: web.Request, head: HttpRequest) -> str:
+    def find_known(self, request: web.Request | DirectRequest, head: HttpRequest) -> Client | None:
+        """By network; None for whom no network names."""
+        peer = self.peer_of(request, head)
+        return self._clients.find_by_network(peer) if peer else None
+
+    def peer_of(self, request: web.Request | DirectRequest, head: HttpRequest) -> str:
         """The client's address, normalised; "" where it is not known."""
         try:
             peer = _normalise(request.remote or "")

@@ -147,7 +147,7 @@ class Place:
         app = web.Application()
         app.add_routes(checks.routes())
         app.add_routes(self.inbound.routes())
-        app.add_routes([self.front.catch_all()])
+        self.front.serve(app)
         self.listener = HttpListener(app, self.counts, drain_s=0.1)
         self.url = ""
         self.port = 0
