@@ -27,7 +27,7 @@ _Found = TypeVar("_Found")
 @dataclass(slots=True)
 class _Waiting:
     waiter: Waiter
-    turn: asyncio.Future[Limited | None]
+    turn: asyncio.Future[Limited | float]
     max_wait_s: float
 
 
@@ -52,8 +52,11 @@ class RateGate:
         self._someone_came = asyncio.Event()
         self._usher: asyncio.Task[None] | None = None
 
-    async def enter(self, quota: Quota, priority: Priority, max_wait_s: float) -> Limited | None:
-        """Wait for a turn, at most ``max_wait_s``. None: go now, it is counted. ``Limited``: do not, it is not."""
+    async def enter(self, quota: Quota, priority: Priority, max_wait_s: float) -> Limited | float:
+        """Wait for a turn, at most ``max_wait_s``. ``Limited``: do not go, it is not counted.
+
+        Else go now: it is counted, and the turn is to be given to ``leave`` once there is an answer, or will be none.
+        """
         waiter = Waiter(priority, next(self._order), quota)
         waiting = _Waiting(waiter, asyncio.get_running_loop().create_future(), max_wait_s)
         self._waiting[waiter] = waiting
@@ -70,6 +73,15 @@ class RateGate:
         finally:
             self._waiting.pop(waiter, None)
             waiting.turn.cancel()
+
+    async def leave(self, turn: float) -> None:
+        """The registry has answered: its own second can begin no later than now. Raises nothing: a turn that is not
+        left counts for a while longer."""
+        try:
+            await self._change(lambda state: (counting.answered(state, turn, self._clock(), self._limits), None))
+        except OSError:
+            return
+        self._someone_came.set()
 
     async def shut(self, quota: Quota, seconds: float) -> None:
         """The registry said 429: nobody goes for so long (``Quota.NONE``: with no request at all)."""
@@ -91,21 +103,24 @@ class RateGate:
         while self._waiting:
             self._someone_came.clear()
             try:
-                chosen, wait_s = await self._change(self._next)
+                chosen, found = await self._change(self._next)
             except OSError:
                 self._send_away(_UNREACHABLE_S)
                 return
             if chosen is not None:
-                self._answer(chosen, None)
+                self._answer(chosen, found)
             elif self._waiting:
                 try:
-                    async with asyncio.timeout(min(wait_s, _LONGEST_SLEEP_S)):
+                    async with asyncio.timeout(min(found, _LONGEST_SLEEP_S)):
                         await self._someone_came.wait()
                 except TimeoutError:
                     continue
 
     def _next(self, state: LimiterState) -> tuple[LimiterState, tuple[_Waiting | None, float]]:
+        """Who goes, and their turn; or None and the seconds until somebody may."""
         now = self._clock()
+        if counting.lies_ahead(state, now):
+            state = counting.settle(state, now, self._limits)
         waits = {quota: counting.wait_s(state, quota, now, self._limits) for quota in Quota}
         for waiting in list(self._waiting.values()):
             wait_s = waits[waiting.waiter.quota]
@@ -115,9 +130,9 @@ class RateGate:
         if waiter is None:
             return state, (None, wait_s)
         state, _ = counting.take(state, waiter.quota, now, self._limits)
-        return state, (self._waiting[waiter], 0.0)
+        return state, (self._waiting[waiter], now)
 
-    def _answer(self, waiting: _Waiting, answer: Limited | None) -> None:
+    def _answer(self, waiting: _Waiting, answer: Limited | float) -> None:
         self._waiting.pop(waiting.waiter, None)
         if not waiting.turn.done():
             waiting.turn.set_result(answer)

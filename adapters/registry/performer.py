@@ -66,13 +66,16 @@ class Performer:
         if not isinstance(token, str):
             return token
         for is_last in (False, True):
-            held = await self._gate.enter(call.quota, call.priority, self._patience.turn_s)
-            if held is not None:
-                return self._told(call, held, 0.0)
-            token = await self._keeper.token()  # it may have ended while we waited
-            if not isinstance(token, str):
-                return token
-            result = await self._send(call, token, write)
+            turn = await self._gate.enter(call.quota, call.priority, self._patience.turn_s)
+            if isinstance(turn, Limited):
+                return self._told(call, turn, 0.0)
+            try:
+                token = await self._keeper.token()  # it may have ended while we waited
+                if not isinstance(token, str):
+                    return token
+                result = await self._send(call, token, write)
+            finally:
+                await self._gate.leave(turn)
             if is_last or not isinstance(result, Refused) or result.status != 401:
                 return result
             # A 401 is said before anything is done, so the same request may go again with another token.
@@ -84,10 +87,13 @@ class Performer:
         await self._keeper.close()
 
     async def _send_token_call(self, call: Call[TokenAnswer]) -> TokenAnswer | CallFailure:
-        held = await self._gate.enter(call.quota, call.priority, _LOGIN_TURN_S)
-        if held is not None:
-            return self._told(call, held, 0.0)
-        result = await self._send(call, None)
+        turn = await self._gate.enter(call.quota, call.priority, _LOGIN_TURN_S)
+        if isinstance(turn, Limited):
+            return self._told(call, turn, 0.0)
+        try:
+            result = await self._send(call, None)
+        finally:
+            await self._gate.leave(turn)
         if isinstance(result, TransportFault) and result.problem in (
             TransportProblem.NOT_CONNECTED,
             TransportProblem.TLS,

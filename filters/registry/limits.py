@@ -2,13 +2,16 @@
 
 All that share one source address share one ``LimiterState``; packed, it can lie wherever all of them see it.
 
-* Ten a second, over all requests: the instants of the last ten are kept, and an eleventh waits until the first of them
-  is ``window_s`` old. That is a little over a second, as the way to the registry may shorten the distance of two.
+* Ten a second, over all requests, as the registry sees them: when it counted a request we know only once it has
+  answered, so until then the request counts as of now (for ``ON_THE_WAY_S`` at most), and from then on as of its
+  answer. An eleventh waits until the first of the last ten is ``window_s`` old. Then no delay on the way to the
+  registry can bring more than ten into one of its seconds.
 * So many an hour, for some calls: counted by minute, and a minute leaves the count only a whole minute after its last
   instant is an hour old. So no hour, wherever it begins, holds more.
 * A 429 of the registry's shuts its gate for the pause advised, for all.
 
-A clock that jumps back never frees anything: what lies ahead of now counts as of now, for one window at most.
+A clock that jumps back never frees anything: what lies ahead of now counts as of now, for one window at most, if the
+settled state is kept (``settle``).
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ HOUR_S = 3600
 _MINUTE_S = 60
 _KEPT_MINUTES = HOUR_S // _MINUTE_S + 1
 LONGEST_BLOCK_S = HOUR_S + _MINUTE_S
+ON_THE_WAY_S = 1.0
+"""An unanswered request is taken to have reached the registry within this time: a slow registry, or a process that
+died with its answers outstanding, must not hold up everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Limits:
     """
 
     per_second: int = 10
-    window_s: float = 1.1
+    window_s: float = 1.05
     token_per_hour: int = 10
     status_per_hour: int = 1000
     history_per_hour: int = 100
@@ -62,21 +68,24 @@ Minutes = tuple[tuple[int, int], ...]
 class LimiterState:
     """What was sent lately.
 
-    ``recent``: instants of the last requests, oldest first. ``minutes``: per hourly quota (minute, count), oldest
-    first. ``blocked``: instant up to which a quota is shut; that of ``Quota.NONE`` shuts everything.
+    ``recent``: instants of the last answers, oldest first. ``under_way``: when those were sent that are not answered,
+    oldest first. ``minutes``: per hourly quota (minute, count), oldest first. ``blocked``: instant up to which a quota
+    is shut; that of ``Quota.NONE`` shuts everything.
     """
 
     recent: tuple[float, ...] = ()
+    under_way: tuple[float, ...] = ()
     minutes: Mapping[Quota, Minutes] = field(default_factory=dict)
     blocked: Mapping[Quota, float] = field(default_factory=dict)
 
 
 def wait_s(state: LimiterState, quota: Quota, now: float, limits: Limits) -> float:
     """Seconds until a request of ``quota`` may be sent; 0 for at once. Others may come first in the meantime."""
-    state = _settled(state, now, limits)
+    state = settle(state, now, limits)
     waits = [state.blocked.get(Quota.NONE, now) - now, state.blocked.get(quota, now) - now]
-    if len(state.recent) >= limits.per_second:
-        waits.append(state.recent[-limits.per_second] + limits.window_s - now)
+    counted = sorted((*state.recent, *(min(now, sent_at + ON_THE_WAY_S) for sent_at in state.under_way)))
+    if len(counted) >= limits.per_second:
+        waits.append(counted[-limits.per_second] + limits.window_s - now)
     per_hour = limits.per_hour(quota)
     if per_hour is not None:
         waits.append(_hour_wait_s(state.minutes.get(quota, ()), now, per_hour))
@@ -84,19 +93,31 @@ def wait_s(state: LimiterState, quota: Quota, now: float, limits: Limits) -> flo
 
 
 def take(state: LimiterState, quota: Quota, now: float, limits: Limits) -> tuple[LimiterState, float]:
-    """The state with one more request counted and 0, or the state as it was and the seconds to wait."""
+    """The state with one more request under way and 0, or the seconds to wait and the state, nothing counted.
+
+    ``now`` is the request's name for ``answered``.
+    """
     wait = wait_s(state, quota, now, limits)
+    state = settle(state, now, limits)
     if wait > 0:
         return state, wait
-    state = _settled(state, now, limits)
     minutes = dict(state.minutes)
     if limits.per_hour(quota) is not None:
         counted = dict(minutes.get(quota, ()))
         minute = int(now // _MINUTE_S)
         counted[minute] = counted.get(minute, 0) + 1
         minutes[quota] = tuple(sorted(counted.items()))
-    recent = (*state.recent, now)[-limits.per_second :]
-    return replace(state, recent=recent, minutes=minutes), 0.0
+    return replace(state, under_way=(*state.under_way, now), minutes=minutes), 0.0
+
+
+def answered(state: LimiterState, sent_at: float, now: float, limits: Limits) -> LimiterState:
+    """The request let through at ``sent_at`` is over: the registry has counted it by now, if it did at all."""
+    under_way = list(state.under_way)
+    if sent_at not in under_way:  # counted as arrived long ago, or the clock was set meanwhile
+        return state
+    under_way.remove(sent_at)
+    recent = tuple(sorted((*state.recent, now)))[-limits.per_second :]
+    return replace(state, recent=recent, under_way=tuple(under_way))
 
 
 def give_back(state: LimiterState, quota: Quota) -> LimiterState:
@@ -145,6 +166,7 @@ def pack(state: LimiterState) -> bytes:
         {
             "v": 1,
             "recent": state.recent,
+            "under_way": state.under_way,
             "minutes": {quota.value: counted for quota, counted in state.minutes.items()},
             "blocked": {quota.value: until for quota, until in state.blocked.items()},
         }
@@ -159,6 +181,7 @@ def unpack(packed: bytes | None) -> LimiterState:
         fields = orjson.loads(packed)
         return LimiterState(
             tuple(float(at) for at in fields["recent"]),
+            tuple(float(at) for at in fields.get("under_way", ())),  # earlier versions kept none
             {
                 Quota(word): tuple((int(minute), int(count)) for minute, count in counted)
                 for word, counted in fields["minutes"].items()
@@ -169,7 +192,12 @@ def unpack(packed: bytes | None) -> LimiterState:
         raise ValueError("limiter state: not one of ours") from None
 
 
-def _settled(state: LimiterState, now: float, limits: Limits) -> LimiterState:
+def lies_ahead(state: LimiterState, now: float) -> bool:
+    """Whether the clock went back behind what is counted: then the settled state is to be kept, or it stays ahead."""
+    return max((*state.recent, *state.under_way), default=now) > now
+
+
+def settle(state: LimiterState, now: float, limits: Limits) -> LimiterState:
     """Without what no longer counts; what lies ahead of now (the clock went back) counts as of now."""
     this_minute = int(now // _MINUTE_S)
     minutes: dict[Quota, Minutes] = {}
@@ -180,8 +208,10 @@ def _settled(state: LimiterState, now: float, limits: Limits) -> LimiterState:
                 at = min(minute, this_minute)
                 kept[at] = kept.get(at, 0) + count
         minutes[quota] = tuple(sorted(kept.items()))
+    over_at = now - ON_THE_WAY_S - limits.window_s
     return LimiterState(
         tuple(min(at, now) for at in state.recent[-limits.per_second :]),
+        tuple(min(at, now) for at in state.under_way if at > over_at),
         minutes,
         {quota: min(until, now + LONGEST_BLOCK_S) for quota, until in state.blocked.items() if until > now},
     )

@@ -55,7 +55,7 @@ async def test_refusals_go_before_bulk_verification() -> None:
     gate, gone = RateGate(limits=Limits(per_second=1, window_s=1.0)), []
 
     async def go(priority: Priority) -> None:
-        assert await gate.enter(Quota.NONE, priority, 20) is None
+        assert isinstance(await gate.enter(Quota.NONE, priority, 20), float)
         gone.append(priority)
 
     await go(Priority.ROUTINE)
@@ -107,22 +107,24 @@ async def test_a_request_that_would_wait_too_long_comes_back_unsent(
 async def test_patience_ends_while_others_go_first() -> None:
     """The turn that was not waited for is not counted."""
     gate = RateGate(limits=Limits(per_second=1, window_s=1.0))
-    assert await gate.enter(Quota.NONE, Priority.ROUTINE, 1) is None
+    assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 1), float)
     assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 0.1), Limited)
-    assert await gate.enter(Quota.NONE, Priority.ROUTINE, 5) is None
+    assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 5), float)
     await gate.close()
 
 
 async def test_who_is_cancelled_while_waiting_leaves_the_queue() -> None:
     """And who waits behind goes on."""
     gate = RateGate(limits=Limits(per_second=1, window_s=1.0))
-    assert await gate.enter(Quota.NONE, Priority.ROUTINE, 1) is None
+    turn = await gate.enter(Quota.NONE, Priority.ROUTINE, 1)
+    assert isinstance(turn, float)
+    await gate.leave(turn)
     first = asyncio.create_task(gate.enter(Quota.NONE, Priority.LOGIN, 20))
     second = asyncio.create_task(gate.enter(Quota.NONE, Priority.BULK, 20))
     await asyncio.sleep(0.05)
     first.cancel()
     began_at = time.monotonic()
-    assert await second is None
+    assert isinstance(await second, float)
     assert time.monotonic() - began_at < 1.6
     await gate.close()
 
@@ -147,7 +149,7 @@ async def test_without_the_shared_count_nothing_is_sent(registry: SimulatedRegis
 async def test_closing_sends_away_who_waits() -> None:
     """As limited, not for ever."""
     gate = RateGate(limits=Limits(per_second=1, window_s=60.0))
-    assert await gate.enter(Quota.NONE, Priority.ROUTINE, 1) is None
+    assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 1), float)
     waiting = asyncio.create_task(gate.enter(Quota.NONE, Priority.ROUTINE, 100))
     await asyncio.sleep(0.05)
     await gate.close()
@@ -157,7 +159,7 @@ async def test_closing_sends_away_who_waits() -> None:
 async def test_a_damaged_record_of_the_count_is_begun_anew() -> None:
     """It does not stop the traffic for ever."""
     gate = RateGate(LocalRecord(b"\x00damaged"))
-    assert await gate.enter(Quota.NONE, Priority.ROUTINE, 1) is None
+    assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 1), float)
     await gate.close()
 
 

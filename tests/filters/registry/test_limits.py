@@ -8,7 +8,22 @@ from hypothesis import strategies as st
 
 from filters.registry import limits as counting
 from filters.registry.call import Priority, Quota
-from filters.registry.limits import LimiterState, Limits, Waiter, block, choose, give_back, pack, take, unpack, wait_s
+from filters.registry.limits import (
+    ON_THE_WAY_S,
+    LimiterState,
+    Limits,
+    Waiter,
+    answered,
+    block,
+    choose,
+    give_back,
+    lies_ahead,
+    pack,
+    settle,
+    take,
+    unpack,
+    wait_s,
+)
 
 LIMITS = Limits()
 ARRIVALS = st.lists(
@@ -39,6 +54,73 @@ def test_never_more_than_ten_in_any_second(
         if is_carried_over:
             state = unpack(pack(state))
     assert most_within(sent, 1.0) <= 10
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 0.3), st.floats(0, 1), st.floats(0, 1)), min_size=11, max_size=60),
+)
+def test_never_more_than_ten_in_any_second_of_the_registrys(steps: list[tuple[float, float, float]]) -> None:
+    """However long each request is on its way there, and its answer on the way back, up to a second in all."""
+    state, now = LimiterState(), 1_000_000.0
+    arrived: list[float] = []
+    answers: list[tuple[float, float]] = []
+
+    def hear(until: float) -> LimiterState:
+        heard = state
+        for each in sorted(answers):
+            if each[0] <= until:
+                heard = answered(heard, each[1], each[0], LIMITS)
+                answers.remove(each)
+        return heard
+
+    for gap_s, took, reached in steps:
+        now += gap_s
+        state = hear(now)
+        tried, wait = take(state, Quota.NONE, now, LIMITS)
+        while wait > 0:
+            now += min(wait, 0.01)
+            state = hear(now)
+            tried, wait = take(state, Quota.NONE, now, LIMITS)
+        state = tried
+        answer_at = now + took * ON_THE_WAY_S
+        answers.append((answer_at, now))
+        arrived.append(now + (answer_at - now) * reached)
+    assert most_within(sorted(arrived), 1.0) <= 10
+
+
+def test_an_answer_frees_its_place_a_window_later() -> None:
+    """Ten under way hold up the eleventh; so do ten answers, for a window and no longer."""
+    state = LimiterState()
+    for number in range(10):
+        state, wait = take(state, Quota.NONE, 50.0 + number / 100, LIMITS)
+        assert wait == 0
+    assert wait_s(state, Quota.NONE, 50.5, LIMITS) == pytest.approx(LIMITS.window_s)
+    for number in range(10):
+        state = answered(state, 50.0 + number / 100, 50.6, LIMITS)
+    assert wait_s(state, Quota.NONE, 50.7, LIMITS) == pytest.approx(50.6 + LIMITS.window_s - 50.7)
+    assert wait_s(state, Quota.NONE, 50.6 + LIMITS.window_s, LIMITS) == 0
+
+
+def test_what_is_never_answered_does_not_hold_up_others_for_ever() -> None:
+    """A process that died with ten requests under way costs the others two seconds."""
+    state = LimiterState()
+    for _ in range(10):
+        state, _ = take(state, Quota.NONE, 50.0, LIMITS)
+    assert wait_s(state, Quota.NONE, 50.0 + ON_THE_WAY_S, LIMITS) == pytest.approx(LIMITS.window_s)
+    assert wait_s(state, Quota.NONE, 50.0 + ON_THE_WAY_S + LIMITS.window_s, LIMITS) == 0
+
+
+def test_a_clock_set_back_costs_one_window() -> None:
+    """What was counted an hour ahead of now counts as of now, once: the settled state is kept, and then time passes."""
+    state = LimiterState()
+    for number in range(10):
+        state, _ = take(state, Quota.NONE, 7200.0, LIMITS)
+        if number % 2:
+            state = answered(state, 7200.0, 7200.2, LIMITS)
+    assert lies_ahead(state, 3600.0)
+    state = settle(state, 3600.0, LIMITS)
+    assert not lies_ahead(state, 3600.0)
+    assert wait_s(state, Quota.NONE, 3600.0 + ON_THE_WAY_S + LIMITS.window_s, LIMITS) == 0
 
 
 @given(st.sampled_from([Quota.TOKEN, Quota.STATUS, Quota.HISTORY]), st.lists(st.floats(0, 900), max_size=60))
@@ -88,7 +170,7 @@ def test_a_status_query_counts_for_the_second_too() -> None:
     for _ in range(10):
         state, wait = take(state, Quota.STATUS, 50.0, LIMITS)
         assert wait == 0
-    assert wait_s(state, Quota.NONE, 50.0, LIMITS) == pytest.approx(1.1)
+    assert wait_s(state, Quota.NONE, 50.0, LIMITS) == pytest.approx(LIMITS.window_s)
 
 
 def test_an_exhausted_hour_holds_up_nobody_else() -> None:
@@ -133,7 +215,7 @@ def test_a_request_that_never_arrived_is_given_back_to_the_hour() -> None:
     assert take(state, Quota.TOKEN, 101.0, limits)[1] > 3000
     state = give_back(state, Quota.TOKEN)
     assert take(state, Quota.TOKEN, 101.0, limits)[1] == 0
-    assert len(state.recent) == 1
+    assert len(state.under_way) == 1
     assert give_back(LimiterState(), Quota.TOKEN) == LimiterState()
 
 
