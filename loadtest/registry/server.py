@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
-from loadtest.registry.api.call import Answer, Call
+from loadtest.registry.api.call import Answer, Call, parse_json
 from loadtest.registry.api.routes import Route, routes
 from loadtest.registry.control import Control
 from loadtest.registry.door.faults import Fault
@@ -59,9 +59,9 @@ class RegistryServer:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=_MAX_BODY, middlewares=[self._unknown])
-        app.router.add_post("/oauth2/token", self._token)
+        app.router.add_post(_tolerant("/oauth2/token"), self._token)
         for route in routes(self.push):
-            app.router.add_route(route.method, route.path, self._bind(route))
+            app.router.add_route(route.method, _tolerant(route.path), self._bind(route))
         Control(self.registry, self.push).add_to(app)
         Page(self.registry).add_to(app)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
@@ -163,8 +163,8 @@ class RegistryServer:
             given = dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True))
         else:
             try:
-                given = orjson.loads(content)
-            except orjson.JSONDecodeError:
+                given = parse_json(content)
+            except RegistryError:
                 given = None
         body = registry.tokens.answer(given, now)
         return "", Answer(200, body)
@@ -239,6 +239,11 @@ class RegistryServer:
         )
         if status and not fault:
             registry.limits.count(source, status, now)
+
+
+def _tolerant(path: str) -> str:
+    """``path`` as clients put it together too: an address that ends in a slash before it, a slash behind it."""
+    return "/{before:/*}" + path.removeprefix("/") + "{behind:/?}"
 
 
 def _forced(kinds: dict[str, Fault]) -> Answer | None:

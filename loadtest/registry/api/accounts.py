@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtest.registry.api.call import Answer, Call
+from loadtest.registry.api.call import MAX_DIGITS, Answer, Call
 from loadtest.registry.book.world import Brand, Provider, Right
 from loadtest.registry.rules.codes import fail
 from loadtest.registry.rules.dates import render_instant
@@ -96,7 +96,7 @@ def partner_brands_of(call: Call) -> Answer:
     """The same for one provider."""
     offset, limit = call.page()
     text = call.parts["spsCode"]
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
         raise fail("H190", ["iysCode"], text)
     code = int(text)
     made = [each for each in _partner_list(call) if each["iysCode"] == code]

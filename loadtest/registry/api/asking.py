@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtest.registry.api.call import NO_CONTENT, Answer, Call
+from loadtest.registry.api.call import MAX_DIGITS, NO_CONTENT, Answer, Call
 from loadtest.registry.book.changes import parse_cursor, render_cursor
 from loadtest.registry.book.database import transaction_id
 from loadtest.registry.rules.codes import entry as error_entry
@@ -141,8 +141,8 @@ def changes(call: Call) -> Answer:
     if side not in {"IYS", "HS"}:
         raise fail("H506", ["source"], side)
     text = call.query.get("limit", str(MAX_CHANGES))
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_CHANGES:
-        if text.isdecimal() and int(text) > MAX_CHANGES:
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS) or not 1 <= int(text) <= MAX_CHANGES:
+        if text.strip("0").isdecimal():  # a number, and not zero: more than are given
             call.registry.breach("changes-limit", text)
         raise fail("H507", ["limit"], text)
     after = call.query.get("after", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ class Answer(NamedTuple):
 
 
 NO_CONTENT = Answer(204)
+MAX_DIGITS = 9
+"""Of a number in a path or query: a longer one is none of ours."""
 
 
 @dataclass
@@ -91,14 +94,14 @@ class Call:
         text = self.query.get(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdecimal()):
+        if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
             raise fail(code, [name], text)
         return int(text)
 
 
 def parse_json(content: bytes) -> object:
-    """Raises H014."""
+    """Raises H014. The byte order mark that some platforms write before UTF-8 is passed over."""
     try:
-        return orjson.loads(content)
+        return orjson.loads(content.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise fail("H014") from error

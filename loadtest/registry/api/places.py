@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.registry.api.call import NO_CONTENT, Answer, Call
+from loadtest.registry.api.call import MAX_DIGITS, NO_CONTENT, Answer, Call
 
 _PROVINCES = (
     "Adana,Adıyaman,Afyonkarahisar,Ağrı,Amasya,Ankara,Antalya,Artvin,Aydın,Balıkesir,Bilecik,Bingöl,Bitlis,Bolu,Burdur,"
@@ -32,8 +32,7 @@ def cities(_call: Call) -> Answer:
 
 
 def city(call: Call) -> Answer:
-    text = call.parts["code"]
-    code = int(text) if text.isdecimal() else 0
+    code = _read_code(call)
     return Answer(200, {"code": code, "name": _CITIES[code]}) if code in _CITIES else NO_CONTENT
 
 
@@ -42,11 +41,17 @@ def towns(_call: Call) -> Answer:
 
 
 def town(call: Call) -> Answer:
-    text = call.parts["code"]
-    code = int(text) if text.isdecimal() else 0
+    code = _read_code(call)
     return Answer(200, _render(code)) if code in _TOWNS else NO_CONTENT
+
+
+def _read_code(call: Call) -> int:
+    """0, which nothing has, for what is no number."""
+    text = call.parts["code"]
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else 0
 
 
 def _render(code: int) -> dict[str, object]:
     name, city_code = _TOWNS[code]
-    return {"code": code, "name": name, "city_code": city_code}
+    # The samples spell it with an underscore, the schema without; clients of both kinds exist.
+    return {"code": code, "name": name, "city_code": city_code, "cityCode": city_code}

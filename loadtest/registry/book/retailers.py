@@ -69,11 +69,13 @@ class Retailers:
         return int(row[0])
 
     def _render(self, brand: int, code: int, body: str, status: str) -> dict[str, Any]:
+        references = self.count_references(brand, code)
         return {
             **orjson.loads(body),
             "retailerCode": code,
-            "retailerAccessCount": self.count_references(brand, code),
+            "retailerAccessCount": references,
             "status": status,
+            "canBeDeleted": not references,
         }
 
 

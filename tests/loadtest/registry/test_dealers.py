@@ -27,7 +27,12 @@ async def test_a_dealer_is_added_listed_shown_and_removed(world: RegistryWorld) 
     """What was sent comes back with code, count of consents and status."""
     await two_dealers(world)
     shown = await world.call("GET", f"{RETAILERS}/{FIRST}")
-    assert shown.body == retailer() | {"retailerCode": FIRST, "retailerAccessCount": 0, "status": "active"}
+    assert shown.body == retailer() | {
+        "retailerCode": FIRST,
+        "retailerAccessCount": 0,
+        "status": "active",
+        "canBeDeleted": True,
+    }
     listed = await world.call("GET", RETAILERS + "?limit=1&offset=1&short=true")
     assert listed.body["pagination"] == {"offset": 1, "pageSize": 1, "totalCount": 2, "currentPage": 2}
     assert set(listed.body["list"][0]) == {"title", "city", "retailerCode", "retailerAccessCount", "status"}
@@ -45,6 +50,7 @@ async def test_a_dealer_with_consents_stays(world: RegistryWorld) -> None:
     await world.call("POST", CONSENTS, item(retailerCode=FIRST, retailerAccess=[SECOND]))
     for code in (FIRST, SECOND):
         assert (await world.call("DELETE", f"{RETAILERS}/{code}")).status == 500
+        assert (await world.call("GET", f"{RETAILERS}/{code}")).body["canBeDeleted"] is False
     status = (await world.call("POST", CONSENTS + "/status", key())).body
     assert (status["retailerCode"], status["retailerTitle"], status["retailerAccessCount"]) == (
         FIRST,
