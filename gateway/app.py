@@ -62,12 +62,14 @@ from gateway.configuration.settings import (
     BrandSettings,
     Certificate,
     RegistryPushSettings,
+    RegistrySettings,
     SmsUpstreamSettings,
     SmtpListenerSettings,
     SmtpUpstreamSettings,
 )
 from gateway.configuration.smpp_settings import SmppUpstreamSettings
 from gateway.configuration.values import Endpoint
+from gateway.dealers import AskedLists, DealerLists
 from gateway.doors import HttpDoor, IntakeDoor, MailDoor, SmppDoor
 from gateway.drop_reports import DropReports
 from gateway.holidays import load_holidays
@@ -85,11 +87,19 @@ from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.ports import ConsentIndex, RefusalRecorder
 from gateway.refusals import RefusalReports, Refusals
+from gateway.registry.asking.access_lists import (
+    FEED_LISTS_SHARE,
+    FEED_LISTS_SINGLES_AN_HOUR,
+    LISTS_SHARE,
+    LISTS_SINGLES_AN_HOUR,
+    AccessListReader,
+)
 from gateway.registry.asking.budget import AskingBudget
 from gateway.registry.asking.missing import MISSING_SHARE, MISSING_SINGLES_AN_HOUR, MissingAskedIndex
 from gateway.registry.asking.remembering import RememberingKeys
 from gateway.registry.asking.requery import RequeryingIndex
 from gateway.registry.assembly import SyncSide, make_links
+from gateway.registry.dealer_watch import DealerWatch, FeedAddresses
 from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics
 from gateway.registry.pending import ConsentNotes
 from gateway.registry.ports import BrandLink
@@ -304,6 +314,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
     assert settings is not None
     upward = ReportingMetrics(each.brand.code for each in configuration.brands)
     report_seal, _ = _sealing(configuration, kept)
+    dealers, stop_reading = _dealer_watch(configuration, registry.links, keys, store, metrics)
     side = SyncSide(
         registry.links,
         store,
@@ -315,6 +326,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
         metrics,
         pull_interval_s=settings.pull_interval_s,
         push=settings.push,
+        dealers=dealers,
         more_tasks=(
             Reporter(
                 store,
@@ -323,6 +335,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
                 report_seal,
                 notes=ConsentNotes(store),
                 observer=upward,
+                is_late_own_decision=settings.late_as_own_decision,
             ),
             Proof(registry.links, store, store, keys, observer=upward),
         ),
@@ -338,6 +351,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
             log.warning("store.unusable", failure=health.failure, detail=health.detail)
         await side.run(reports.send)
     finally:
+        await stop_reading()
         await registry.close()
         await store.close()
         await reports.close()
@@ -414,7 +428,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
     store = _open_store(configuration, keys)
     evidence = _open_evidence_writer(order, observer, metrics)
     registry_metrics = WorkerRegistryMetrics()
-    index, stop_asking = _requerying(configuration, store, keys, registry_metrics)
+    index, dealer_lists, stop_asking = _requerying(configuration, store, keys, registry_metrics)
     upstreams = {
         settings.name: SmtpUpstream(_upstream_settings(settings, configuration.hostname), observer)
         for settings in configuration.smtp_upstreams
@@ -438,7 +452,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         tag_headers=_tag_headers(configuration),
         keys=keys,
         index=index,
-        dealer_lists=store,
+        dealer_lists=dealer_lists,
         evidence=evidence,
         make_links=_link_maker(tokens),
         tracer=Tracer(configuration.hostname, instance),
@@ -510,7 +524,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         configuration,
         SmsMeans(
             index=index,
-            dealer_lists=store,
+            dealer_lists=dealer_lists,
             notes=store,
             evidence=evidence,
             recorder=recorder,
@@ -579,36 +593,72 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
 
 
 def _worker_keys(configuration: Configuration, secret: bytes) -> ConsentKeys:
-    """Keys that remember addresses only where workers ask the registry themselves: of a brand whose index is stale, or
-    about recipients it does not know."""
+    """Keys that remember addresses only where workers ask the registry themselves: of a brand whose index is stale,
+    about recipients it does not know, and for the lists of a brand's dealers."""
     settings = configuration.registry
-    if settings is None or not settings.accounts or not (settings.requery or settings.requery_missing):
+    if settings is None or not settings.accounts:
         return ConsentKeys(secret)
-    always = [code for account in settings.accounts for code in account.brands] if settings.requery_missing else []
-    return RememberingKeys(secret, always)
+    ours = {code for account in settings.accounts for code in account.brands}
+    always = ours if settings.requery_missing else ours & _dealers(configuration).keys()
+    return RememberingKeys(secret, always) if always or settings.requery else ConsentKeys(secret)
+
+
+def _dealers(configuration: Configuration) -> dict[int, frozenset[int]]:
+    """By brand, the numbers of the dealers who send through this installation."""
+    found: dict[int, set[int]] = {}
+    for each in configuration.clients:
+        if each.client.retailer_code is not None:
+            for brand in each.client.brands:
+                found.setdefault(brand, set()).add(each.client.retailer_code)
+    return {brand: frozenset(codes) for brand, codes in found.items()}
 
 
 def _requerying(
     configuration: Configuration, store: Store, keys: ConsentKeys, metrics: WorkerRegistryMetrics
-) -> tuple[ConsentIndex, list[Callable[[], Awaitable[None]]]]:
-    """The index as the pipelines ask it: with the registry behind it where the configuration says so."""
+) -> tuple[ConsentIndex, DealerLists, list[Callable[[], Awaitable[None]]]]:
+    """The index and the lists as the pipelines ask them: with the registry behind where the configuration says so."""
     settings = configuration.registry
     if settings is None or not isinstance(keys, RememberingKeys):
-        return store, []
+        return store, store, []
     registry = RegistryLinks(configuration, patience=_WHILE_A_CLIENT_WAITS)
     links = {link.code: link for link in registry.links}
     policies = {each.brand.code: each.policy for each in configuration.brands}
     index: ConsentIndex = store
+    lists: DealerLists = store
     closing: list[Callable[[], Awaitable[None]]] = [registry.close]
     if settings.requery:
         index = requerying = RequeryingIndex(store, store, keys, links, policies, metrics)
         closing.insert(0, requerying.close)
     if settings.requery_missing:
-        share = MISSING_SHARE / configuration.workers
-        budget = AskingBudget(settings.requests_per_second * share, MISSING_SINGLES_AN_HOUR / configuration.workers)
+        budget = _asking_budget(settings, MISSING_SHARE, MISSING_SINGLES_AN_HOUR, configuration.workers)
         index = missing = MissingAskedIndex(index, store, keys, links, policies, metrics, budget)
         closing.insert(0, missing.close)
-    return index, closing
+    if links.keys() & _dealers(configuration).keys():
+        budget = _asking_budget(settings, LISTS_SHARE, LISTS_SINGLES_AN_HOUR, configuration.workers)
+        reader = AccessListReader(links, store, keys.addresses.get, metrics, budget)
+        lists = AskedLists(store, reader, links, settings.retailer_list_age_s)
+        closing.insert(0, reader.close)
+    return index, lists, closing
+
+
+def _asking_budget(
+    settings: RegistrySettings, share: float, singles_an_hour: float, processes: int = 1
+) -> AskingBudget:
+    """``share`` of the requests of this machine, and so many single queries an hour, divided among ``processes``."""
+    return AskingBudget(settings.requests_per_second * share / processes, singles_an_hour / processes)
+
+
+def _dealer_watch(
+    configuration: Configuration, links: Sequence[BrandLink], keys: ConsentKeys, store: Store, metrics: SyncMetrics
+) -> tuple[DealerWatch | None, Callable[[], Awaitable[None]]]:
+    """The duty that keeps dealers' lists in step, where a dealer sends; and what ends its reading."""
+    settings, dealers = configuration.registry, _dealers(configuration)
+    if settings is None or not dealers.keys() & {link.code for link in links}:
+        return None, _closing(lambda: None)
+    addresses = FeedAddresses()
+    budget = _asking_budget(settings, FEED_LISTS_SHARE, FEED_LISTS_SINGLES_AN_HOUR)
+    reader = AccessListReader({link.code: link for link in links}, store, addresses.find, metrics, budget)
+    return DealerWatch(links, dealers, keys, store, reader, addresses), reader.close
 
 
 _WHILE_A_CLIENT_WAITS = Patience(connect_s=2.0, answer_s=5.0, turn_s=4.0)

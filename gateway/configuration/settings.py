@@ -310,6 +310,8 @@ class RegistrySettings:
     requests_per_second: int
     requery: bool
     requery_missing: bool
+    retailer_list_age_s: float
+    late_as_own_decision: bool
     accounts: tuple[RegistryAccount, ...]
     push: RegistryPushSettings | None
 

@@ -330,6 +330,8 @@ class _Settling:
             section.requests_per_second,
             section.requery,
             section.requery_missing,
+            section.retailer_list_age.seconds,
+            section.late_as_own_decision,
             tuple(account for account in accounts if account.brands),
             self._registry_push(section.push),
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from filters.consent_key import ConsentKeys
-from filters.dealer_access import AccessList
+from filters.dealer_access import AccessList, dated
 from gateway.consents.access_spool import AccessSpool
 from gateway.consents.checkpoint import Checkpoint, Progress, remove_stale
 from gateway.consents.csv_file import Block, CsvFile, CsvFileError, Place
@@ -111,11 +111,12 @@ async def import_files(
     remove_stale(state_directory, now())
     checkpoint = Checkpoint(state_directory, brand, [file.identity for file in files], keys.fingerprint)
     rejects = rejects or state_directory / f"rejects-{checkpoint.directory.name}.csv"
+    written_at = int(min(min(file.modified_at for file in files), now()))
     reading = _Reading(files, columns, RowParser(brand, keys, int(now())), checkpoint, rejects, observer)
     try:
         await reading.run()
         recipients, changed = await _load(store, brand, reading.spool, reading.progress, observer)
-        await _load_access(store, reading.dealers)
+        await _load_access(store, reading.dealers, written_at if synced_at is None else synced_at)
     finally:
         reading.close()
         checkpoint.close()
@@ -125,7 +126,7 @@ async def import_files(
     # An export cut off on its way would else renew the freshness of records it says nothing about.
     is_short = synced_at is None and (not recipients or max(recipients * _COMPLETE_SHARE, _FEW_RECIPIENTS) < known)
     if moves_watermark and not is_short and (accept_bad_rows or not progress.bad):
-        watermark_at = int(min(min(file.modified_at for file in files), now())) if synced_at is None else synced_at
+        watermark_at = written_at if synced_at is None else synced_at
         await store.apply(brand, [], watermark_at=watermark_at)
     checkpoint.remove()
     if not progress.bad:
@@ -249,11 +250,12 @@ class _Reading:
         self._rejects.close()
 
 
-async def _load_access(store: ConsentStore, spool: AccessSpool) -> None:
-    """After the consents: a list is of no use before the consent it belongs to."""
+async def _load_access(store: ConsentStore, spool: AccessSpool, read_at: int) -> None:
+    """After the consents: a list is of no use before the consent it belongs to. It counts as read when the export was
+    made, so what the registry said of it since then stands."""
     lists = spool.lists()
     while batch := list(itertools.islice(lists, _LISTS_A_STEP)):
-        await enter_lists(store, batch)
+        await enter_lists(store, [AccessList(name, dated(packed, read_at)) for name, packed in batch])
 
 
 async def _load(

@@ -16,6 +16,7 @@ from filters.policy import Policy
 from filters.registry.values import RegistryBrand
 from filters.sms.note_seal import NoteSeal
 from gateway.configuration.settings import Configuration, RegistryPushSettings, RegistrySettings
+from gateway.registry.dealer_watch import DealerWatch
 from gateway.registry.freshness_watch import FreshnessWatch
 from gateway.registry.lease import TERM_S, MachineLock, StoreLease, machine_name
 from gateway.registry.metrics import SyncMetrics
@@ -63,6 +64,7 @@ class SyncSide:
         *,
         pull_interval_s: float = 60.0,
         push: RegistryPushSettings | None = None,
+        dealers: DealerWatch | None = None,
         more_tasks: Sequence[Task] = (),
         term_s: float = TERM_S,
         clock: Callable[[], float] = time.time,
@@ -78,9 +80,21 @@ class SyncSide:
         self._rights = Rights(links, clock)
         tasks: list[Task] = [
             self._rights,
-            Pull(links, index, memory, book, keys, interval_s=pull_interval_s, clock=clock),
+            Pull(
+                links,
+                index,
+                memory,
+                book,
+                keys,
+                interval_s=pull_interval_s,
+                heard=None if dealers is None else dealers.heard,
+                clock=clock,
+            ),
             Questions(links, index, book, keys, clock),
         ]
+        self._dealers = dealers
+        if dealers is not None:
+            tasks.append(dealers)
         if push is not None and push.registers:
             tasks.append(PushRegistration(links, push.public_url, push.username, push.password.reveal_text()))
         lease = StoreLease(memory, machine_name(state_directory / "sync-machine"), term_s=term_s)
@@ -120,6 +134,8 @@ class SyncSide:
                 self._metrics.count_freshness(self._watch.tell(watermarks))
                 told = self.describe()
                 self._metrics.follow(told, self._rights.not_owned)
+                if self._dealers is not None:
+                    self._metrics.dealers_seen(self._dealers.not_active)
                 send(told)
             except Exception as fault:  # a sync that falls silent would be taken for stuck
                 log.error("report.failed", fault=type(fault).__name__, exc_info=fault)

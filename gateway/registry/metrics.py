@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from filters.registry.values import ChangesSource
 from filters.vocabulary import FreshnessState
 from gateway.metrics import PREFIX
+from gateway.registry.asking.access_lists import LIST_RESULTS
 from gateway.registry.asking.gathering import RESULTS as REQUERY_RESULTS
 from gateway.registry.push import RESULTS
 
@@ -57,6 +58,11 @@ class SyncMetrics:
         self._not_owned = self._gauge(
             "sync_brand_not_owned", "1 while the registry does not list the brand for its account.", "livemax", "brand"
         )
+        self._not_active = self._gauge(
+            "sync_dealers_not_active", "Dealers who send here and whom the registry does not call active.",
+            "livemax", "brand",
+        )  # fmt: skip
+        self._lists = list_counter(self.registry)
         self._unreadable = self._counter(
             "sync_unreadable_total", "Movements that could not be read.", "brand", "source"
         )
@@ -65,7 +71,7 @@ class SyncMetrics:
             "freshness_seconds_total", "Time the brand's index has spent in each state.", "brand", "state"
         )
         for code in codes:
-            for gauge in (self._gap, self._questions, self._not_owned):
+            for gauge in (self._gap, self._questions, self._not_owned, self._not_active):
                 gauge.labels(code)
             for source in ChangesSource:
                 for gauge in (self._succeeded, self._cursor, self._known):
@@ -83,6 +89,14 @@ class SyncMetrics:
     def call_ended(self, name: str, result: str, seconds: float) -> None:
         self._calls.labels(name, result).inc()
         self._call_seconds.labels(name).inc(max(0.0, seconds))
+
+    def lists_read(self, result: str, number: int) -> None:
+        self._lists.labels(result).inc(number)
+
+    def dealers_seen(self, not_active: Mapping[int, int]) -> None:
+        """How many dealers of each brand are not active at the registry."""
+        for brand, number in not_active.items():
+            self._not_active.labels(str(brand)).set(number)
 
     def count_freshness(self, spent: Mapping[tuple[int, FreshnessState], float]) -> None:
         for (code, state), seconds in spent.items():
@@ -116,7 +130,7 @@ def _brands_of(pull: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class WorkerRegistryMetrics:
-    """Series of a worker's own dealings with the registry: a ``PushObserver`` and a ``RequeryObserver``.
+    """Series of a worker's own dealings with the registry: a ``PushObserver``, ``RequeryObserver``, ``ListObserver``.
 
     Few and slow beside messages, so they are written at once.
     """
@@ -132,6 +146,7 @@ class WorkerRegistryMetrics:
         for result in RESULTS:
             self._received.labels(result)
 
+        self._lists = list_counter(self.registry)
         self._requeried = Counter(
             PREFIX + "registry_requery_total",
             "Consents asked for at the registry because the index was stale, by what it said.",
@@ -146,3 +161,19 @@ class WorkerRegistryMetrics:
 
     def requeried(self, result: str, number: int) -> None:
         self._requeried.labels(result).inc(number)
+
+    def lists_read(self, result: str, number: int) -> None:
+        self._lists.labels(result).inc(number)
+
+
+def list_counter(registry: CollectorRegistry) -> Counter:
+    """The series of lists read, which the sync process and the workers both have."""
+    counter = Counter(
+        PREFIX + "registry_dealer_lists_total",
+        "Lists of dealers to be read at the registry, by what became of that.",
+        ["result"],
+        registry=registry,
+    )
+    for result in LIST_RESULTS:
+        counter.labels(result)
+    return counter

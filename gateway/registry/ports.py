@@ -95,6 +95,12 @@ class RegistryApi(Protocol):
         is_short: bool | None = None,
     ) -> Page[Retailer] | CallFailure: ...
 
+    async def retailer(self, brand: RegistryBrand, retailer_code: int) -> Retailer | CallFailure: ...
+
+    async def access(
+        self, brand: RegistryBrand, subject: ConsentSubject, offset: int = 0, limit: int = 100
+    ) -> Page[Retailer] | CallFailure: ...
+
 
 @dataclass(frozen=True, slots=True)
 class BrandLink:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.consent import CHANNELS, RECIPIENT_TYPES, Consent, State, pack, unpack
-from filters.dealer_access import access_list, codes_in, mark_open, names_to_ask
+from filters.dealer_access import (
+    access_list,
+    codes_in,
+    dated,
+    lists_to_read,
+    mark_open,
+    names_to_ask,
+    read_at_of,
+    subject_of,
+)
 from filters.vocabulary import Channel, RecipientType, Status
 
 KEY = b"0123456789"
@@ -29,6 +38,43 @@ def test_a_list_is_read_back_as_the_set_it_was(given_codes: frozenset[int]) -> N
     packed = access_list(KEY, *SLOT, AT, [*given_codes, *given_codes]).packed
     assert codes_in(packed) == given_codes
     assert packed == access_list(KEY, *SLOT, AT, sorted(given_codes, reverse=True)).packed
+
+
+@given(codes, st.sampled_from([0, AT, AT + 5]), st.booleans())
+def test_when_it_was_read_and_who_took_it_stand_beside_the_dealers(
+    given_codes: frozenset[int], read_at: int, is_taker_known: bool
+) -> None:
+    """No dealer has those numbers, so a list says the same with them and without."""
+    made = access_list(KEY, *SLOT, AT, given_codes, read_at, is_taker_known=is_taker_known)
+    assert (codes_in(made.packed), read_at_of(made.packed)) == (given_codes, read_at)
+    assert subject_of(made.name) == (KEY, *SLOT)
+    assert made.packed == dated(access_list(KEY, *SLOT, AT, given_codes, is_taker_known=is_taker_known).packed, read_at)
+
+
+@given(codes, st.sampled_from([AT - 5, AT, AT + 5]), st.booleans(), st.sampled_from([AT, AT + 1]))
+def test_what_is_not_to_be_read_again_is_known(
+    given_codes: frozenset[int], read_at: int, is_taker_known: bool, consent_at: int
+) -> None:
+    """Yes or no; and a list read too long ago, one of another consent, and one that may lack the dealer are neither."""
+    value = pack({SLOT: Consent(Status.APPROVED, consent_at, "HS_WEB")})
+    made = access_list(KEY, *SLOT, AT, given_codes, read_at, is_taker_known=is_taker_known)
+    for dealer in (DEALER, *given_codes):
+        is_known = consent_at == AT and read_at >= AT and (is_taker_known or dealer in given_codes)
+        wanted = lists_to_read([KEY], [value], dict([made]), dealer, AT)
+        assert [tuple(each) for each in wanted] == ([] if is_known else [(made.name, consent_at)])
+        (marked,) = mark_open([KEY], [value], dict([made]), dealer, AT)
+        is_open = consent_at == AT and read_at >= AT and dealer in given_codes
+        assert unpack(marked or b"")[SLOT].is_open is is_open
+
+
+def test_a_list_that_is_not_there_is_to_be_read() -> None:
+    """For consents only."""
+    value = pack(
+        {SLOT: Consent(Status.APPROVED, AT, "HS_WEB"), (Channel.SMS, SLOT[1]): Consent(Status.REJECTED, AT, "HS_WEB")}
+    )
+    assert [each.consent_at for each in lists_to_read([KEY, KEY], [value, None], {}, DEALER, 0)] == [AT]
+    with pytest.raises(ValueError, match="name"):
+        subject_of(KEY)
 
 
 @given(states, st.dictionaries(st.tuples(st.sampled_from(CHANNELS), st.sampled_from(RECIPIENT_TYPES)), codes))

@@ -129,6 +129,20 @@ async def test_a_list_is_entered_whichever_comes_first(lists: Lists) -> None:
         await enter_lists(lists, [new])
 
 
+async def test_of_one_consent_the_list_read_last_counts(lists: Lists) -> None:
+    """An export of last week does not bring back what the registry said today; nor is a list known to be empty lost."""
+    key = b"k" * 10
+    today, before = access_list(key, *SLOT, NOW, [], NOW), access_list(key, *SLOT, NOW, [DEALER], NOW - 600_000)
+    assert [await enter_lists(lists, [each]) for each in (before, today, before)] == [1, 1, 0]
+    kept: list[object] = []
+    lists.find_access([today.name], kept.append)
+    assert kept == [[today.packed]]
+    later = access_list(key, *SLOT, NOW, [], NOW + 60)
+    assert await enter_lists(lists, [later]) == 0, "no other dealers"
+    lists.find_access([today.name], kept.append)
+    assert kept[1] == [later.packed]
+
+
 async def test_answers_that_break_the_contract_are_failures(lists: Lists) -> None:
     """Fewer lists than were asked for: whose is whose?"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from filters.consent import unpack
 from filters.dealer_access import access_list
+from filters.registry.call import Priority
 from filters.registry.merging import find_address
 from filters.registry.values import ConsentSubject, Place, Retailer, RetailerToAdd
 from filters.vocabulary import Status
@@ -35,10 +37,10 @@ from gateway.cli.registry.running import (
 )
 from gateway.configuration import Configuration
 from gateway.dealers import enter_lists
+from gateway.registry.asking.access_question import ACTIVE, read_access
 from gateway.registry.ports import BrandLink
 
 _PAGE = 100
-_ACTIVE = "active"
 _TEXTS = ("title", "name", "tckn", "tin")
 _OPTIONAL = ("mersis", "alias", "mobile", "status")
 
@@ -142,7 +144,7 @@ def access(
         link, named = links[0], codes or []
         if not dry_run:
             await _change(link, subject, named, add_=add_, set_=set_, remove=remove)
-        found = await _all_with_access(link, subject)
+        found = done(await read_access(link, subject, Priority.ROUTINE))
         if not dry_run:
             await _remember(link, subject, found, opened)
         return found
@@ -150,28 +152,24 @@ def access(
     _show(ask_with_store(config, brand, work), as_json=as_json)
 
 
-async def _all_with_access(link: BrandLink, subject: ConsentSubject) -> list[Retailer]:
-    found: list[Retailer] = []
-    while True:
-        page = done(await api_of(link).access(link.registry, subject, len(found), _PAGE))
-        found += page.items
-        if len(page.items) < _PAGE or len(found) >= (page.total or 0):
-            return found
-
-
 async def _remember(link: BrandLink, subject: ConsentSubject, found: list[Retailer], opened: Opened) -> None:
     """Into the list beside the consent that the index holds; without one there is nothing that could be open. A dealer
-    counts while the registry calls it active."""
+    counts while the registry calls it active, and so does whoever took the consent."""
     address = find_address(subject.recipient, subject.channel)
     if address is None:
         return
     key = opened.keys.derive(link.code, address)
     value = (await opened.store.find(link.code, [key])).values[0]
     held = unpack(value).get((subject.channel, subject.recipient_type)) if value else None
-    if held is not None and held.status is Status.APPROVED:
-        codes = [each.retailer_code for each in found if each.status == _ACTIVE]
-        kept = access_list(key, subject.channel, subject.recipient_type, held.consent_at, codes)
-        await enter_lists(opened.store, [kept])
+    if held is None or held.status is not Status.APPROVED:
+        return
+    codes = {each.retailer_code for each in found if each.status == ACTIVE}
+    stored = done(await link.api.status(link.registry, subject))
+    taker = None if stored is None else stored.retailer_code
+    if taker is not None and all(each.retailer_code != taker for each in found):
+        codes.add(taker)
+    slot = subject.channel, subject.recipient_type
+    await enter_lists(opened.store, [access_list(key, *slot, held.consent_at, codes, int(time.time()))])
 
 
 async def _change(

@@ -81,5 +81,16 @@ class RegistrySection(Section):
         """Ask the registry too about those being sent to of whom the index knows nothing, with at most a tenth of its
         requests; a no is remembered for six hours. Without its answer nobody is permitted.""",
     )
+    retailer_list_age: Annotated[Duration, kinds.duration("1h", "365d", "7d")] = setting(
+        "7d",
+        """For clients with retailer: how long the list of dealers that a consent is open to counts after it was read at
+        the registry. What was changed elsewhere is found within that time; an older list, or none, is read while the
+        message waits for a few seconds, and is a no until then.""",
+    )
+    late_as_own_decision: YesNo = setting(
+        False,
+        """Report a refusal that missed its legal deadline, and is too old for the registry (H467), as the brand's own
+        decision of today to stop (HS_KARAR), instead of parking it for a person. The deadline stays missed.""",
+    )
     push: RegistryPushSection | None = None
     accounts: tuple[RegistryAccountSection, ...] = tables()

@@ -29,6 +29,10 @@ class Bucket:
         self._left -= number
         return True
 
+    def spend(self) -> None:
+        """One more request was made that could not wait; the next ones wait for it."""
+        self._left -= 1
+
 
 class AskingBudget:
     """Two buckets: ``per_second`` requests about many, ``singles_per_hour`` about one.
@@ -45,6 +49,10 @@ class AskingBudget:
     def take_many(self) -> bool:
         """Whether a request about many may be made; it is then counted."""
         return self._many.take()
+
+    def spend_many(self) -> None:
+        """One more request was made that could not wait."""
+        self._many.spend()
 
     def take_singles(self, number: int) -> bool:
         """Whether so many requests about one may be made; all of them are then counted, or none."""

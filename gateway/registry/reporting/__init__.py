@@ -5,7 +5,7 @@ in which a repeat is recognised: whatever is killed in between is sent again and
 only one movement is on its way at any time, and the next one begins a second later (İYS API reference, 2.1: movements
 of one second share their id). Timely and late reports never share a list: one that is too old refuses the whole.
 
-A report leaves the outbox only with an answer of ``reporting_fates.DONE``; the refusal itself stays in the index
+A report leaves the outbox only with an answer of ``fates.DONE``; the refusal itself stays in the index
 whatever the registry says (edge case E2).
 
 ``reporter`` is the duty; ``agenda`` says what may go now, ``sending`` sends it, ``landing`` brings answers home,
