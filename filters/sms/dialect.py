@@ -153,6 +153,15 @@ class Dialect(Protocol):
         """
 
 
+@runtime_checkable
+class TwinnedDialect(Protocol):
+    """A dialect that has the same calls in other syntaxes at other paths, so that errors have another form there.
+    Optional."""
+
+    @property
+    def twins(self) -> Sequence[Dialect]: ...
+
+
 class JobSearch(NamedTuple):
     """Which jobs a report asks about that names none: those of ``account`` that were sent from ``start`` until before
     ``stop`` (seconds since 1970 UTC), or those to which the sender gave ``own_id``."""

@@ -1,4 +1,4 @@
-"""İleti Merkezi as its documents describe it, JSON calls.
+"""İleti Merkezi as its documents describe it: JSON calls, their XML twins, and the query call that sends.
 
 Usage: ``python -m loadtest.providers.iletimerkezi --port 8102``
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from loadtest.providers import iletimerkezi_xml
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, Window, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
@@ -66,14 +67,18 @@ class IletiMerkeziSimulator(Simulator):
             "consent/show": self._consent,
             "get-inbox": self._inbox,
         }
+        ways = [
+            *((f"/v1/{name}/json", self._answering(call)) for name, call in calls.items()),
+            *((f"/v1/{name}", self._answering_xml(call)) for name, call in calls.items()),
+        ]
         return [
-            web.post(f"/v1/{name}/json{end}", self._answering(call))
-            for name, call in calls.items()
-            for end in ("", "/")
+            *(web.post(f"{path}{end}", answer) for path, answer in ways for end in ("", "/")),
+            web.get("/v1/send-sms/get/", self._answering_xml(self._send)),
         ]
 
     def refusal(self, request: web.Request, code: str) -> web.Response:
-        return _envelope(int(code), {})
+        is_json = request.path.removesuffix("/").endswith("/json")
+        return _envelope(int(code), {}) if is_json else _xml_envelope(int(code), {})
 
     def pushes(self) -> list[Any]:
         words = {110: "accepted", 111: "delivered", 112: "undelivered"}
@@ -100,12 +105,27 @@ class IletiMerkeziSimulator(Simulator):
                 key, secret = asked["authentication"]["key"], asked["authentication"]["hash"]
             except (ValueError, KeyError, TypeError):
                 raise RefusedError(400) from None
-            account = self.accounts.get(key)
-            if account is None or account.hash != secret:
-                raise RefusedError(401)
+            self._check_login(key, secret)
             return _envelope(200, call(key, asked))
 
         return answer
+
+    def _answering_xml(self, call: Call) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            if request.method == "GET":
+                asked = iletimerkezi_xml.read_query(request.query)
+            else:
+                asked = iletimerkezi_xml.read_body(await request.read())
+            login = _part(asked, "authentication")
+            self._check_login(key := str(login.get("key", "")), str(login.get("hash", "")))
+            return _xml_envelope(200, call(key, asked))
+
+        return answer
+
+    def _check_login(self, key: str, secret: str) -> None:
+        account = self.accounts.get(key)
+        if account is None or account.hash != secret:
+            raise RefusedError(401)
 
     # -- sending --------------------------------------------------------------------------------------------------
 
@@ -271,9 +291,16 @@ def _part(asked: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _envelope(code: int, more: dict[str, Any]) -> web.Response:
-    message = "İşlem başarılı" if code == 200 else "İşlem başarısız"
-    body = {"response": {"status": {"code": code, "message": message}, **more}}
+    body = {"response": {"status": {"code": code, "message": _sentence(code)}, **more}}
     return web.json_response(body, status=code)
+
+
+def _xml_envelope(code: int, more: dict[str, Any]) -> web.Response:
+    return iletimerkezi_xml.write_answer(code, _sentence(code), more)
+
+
+def _sentence(code: int) -> str:
+    return "İşlem başarılı" if code == 200 else "İşlem başarısız"
 
 
 if __name__ == "__main__":

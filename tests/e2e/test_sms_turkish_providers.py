@@ -18,7 +18,7 @@ from aiohttp import web
 from filters.sms.http import HttpRequest, HttpResponse
 from tests.support.gateway_process import GatewayProcess, free_ports
 from tests.support.http_thread import HttpThread
-from tests.support.sms_cases_turkish import ILETIMERKEZI, VERIMOR, VERIMOR_GET
+from tests.support.sms_cases_turkish import ILETIMERKEZI, ILETIMERKEZI_GET, ILETIMERKEZI_XML, VERIMOR, VERIMOR_GET
 from tests.support.sms_dialect_case import INDIVIDUAL, INFORMATIONAL, DialectCase, Pair, Tag
 
 SECRET = "secret-end-of-a-path"
@@ -114,7 +114,7 @@ def providers(
         server.close()
 
 
-@pytest.mark.parametrize("case", [ILETIMERKEZI, VERIMOR, VERIMOR_GET], ids=str)
+@pytest.mark.parametrize("case", [ILETIMERKEZI, ILETIMERKEZI_XML, VERIMOR, VERIMOR_GET], ids=str)
 def test_the_consenting_get_it_and_the_report_names_the_others(providers: Providers, case: DialectCase) -> None:
     """Plain success at once, the provider's own word for "refused" later; every text with its opt-out."""
     yes, no = [providers.consenting(), providers.consenting()], [providers.refusing(), providers.refusing()]
@@ -131,7 +131,7 @@ def test_the_consenting_get_it_and_the_report_names_the_others(providers: Provid
     assert {number for number, status in rows if status == case.refused_status} == set(no)
 
 
-@pytest.mark.parametrize("case", [ILETIMERKEZI, VERIMOR], ids=str)
+@pytest.mark.parametrize("case", [ILETIMERKEZI, ILETIMERKEZI_XML, ILETIMERKEZI_GET, VERIMOR], ids=str)
 def test_with_nobody_left_nothing_goes_upstream(providers: Providers, case: DialectCase) -> None:
     """452 where the provider has a word for it; else an id of ours, under which the report lists everybody."""
     people = [providers.refusing(), providers.refusing()]
@@ -145,6 +145,27 @@ def test_with_nobody_left_nothing_goes_upstream(providers: Providers, case: Dial
         rows = case.rows(providers.ask(case.report([case.job_id(answer)], 0, 100)))
         assert rows == [(number, case.refused_status) for number in people]
     assert len(providers.simulators[case.dialect.name].requests) == before
+
+
+def test_an_order_sent_in_one_syntax_is_reported_in_another(providers: Providers) -> None:
+    """İleti Merkezi's query call has no report of its own."""
+    yes, no = providers.consenting(), providers.refusing()
+    answer = providers.send(ILETIMERKEZI_GET, [(yes, "Bahar, soruldu"), (no, "Bahar, soruldu")])
+    job_id = ILETIMERKEZI_GET.job_id(answer)
+    for case in (ILETIMERKEZI, ILETIMERKEZI_XML):
+        assert case.report is not None
+        assert case.rows is not None
+        rows = case.rows(providers.ask(case.report([job_id], 0, 100)))
+        assert [status for number, status in rows if number.endswith(no)] == [112]
+
+
+def test_errors_of_ours_are_xml_where_the_request_is(providers: Providers) -> None:
+    """The same code as in JSON, in the syntax that the client reads."""
+    request = ILETIMERKEZI_XML.compose([(providers.consenting(), "Bahar")], INDIVIDUAL)
+    wrong = request._replace(body=request.body.replace(b"<number>", b"<gsm>1</gsm><number>"))
+    answer = providers.ask(wrong)
+    assert answer.status == 400
+    assert b"<code>400</code>" in answer.body
 
 
 def test_a_status_asked_by_the_sender_s_own_id_shows_who_was_left_out(providers: Providers) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from filters.sms.dialect import CallKind
-from filters.sms.dialects.registry import make_dialect
+from filters.sms.dialects.registry import make_family
 from filters.sms.http import HttpRequest
 
 _PROBES: tuple[tuple[str, str], ...] = (
@@ -15,6 +15,7 @@ _PROBES: tuple[tuple[str, str], ...] = (
     ("GET", "/sms/report/"),
     ("POST", "/v1/send-sms/json"),
     ("POST", "/v1/send-sms"),
+    ("GET", "/v1/send-sms/get/"),
     ("POST", "/v2/send.json"),
     ("GET", "/v2/status"),
     ("POST", "/smsgw-ws/sndblkex"),
@@ -35,8 +36,7 @@ _PROBES: tuple[tuple[str, str], ...] = (
 
 def known_probes(name: str) -> list[tuple[str, str]]:
     """The probes that dialect ``name`` takes. What it refuses it may leave to another dialect."""
-    dialect = make_dialect(name)
-    calls = [(probe, dialect.recognise(HttpRequest(*probe))) for probe in _PROBES]
+    calls = [(probe, dialect.recognise(HttpRequest(*probe))) for probe in _PROBES for dialect in make_family(name)]
     return [probe for probe, call in calls if call is not None and call.kind is not CallKind.REFUSED]
 
 

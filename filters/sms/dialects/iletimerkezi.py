@@ -1,7 +1,7 @@
-"""İleti Merkezi, JSON (sms-dialects 4): accepted now, shown as "not sent" in the report.
+"""İleti Merkezi (sms-dialects 4): accepted now, shown as "not sent" in the report.
 
-Its XML and query twins are not spoken: a request to them is answered "not found". That its own check tells of a number
-without consent by 112 is implied by its documents, not stated.
+One dialect in three syntaxes: JSON, XML and one query call. That its own check tells of a number without consent by 112
+is implied by its documents, not stated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from filters.sms.dialect import (
 from filters.sms.dialects import iletimerkezi_report
 from filters.sms.dialects.answers import is_try_again
 from filters.sms.dialects.headers import segments_header
-from filters.sms.dialects.iletimerkezi_values import answer_of, read_answer_code, status_code_of
+from filters.sms.dialects.iletimerkezi_json import JsonSyntax, Syntax, Tree
+from filters.sms.dialects.iletimerkezi_values import status_code_of
+from filters.sms.dialects.iletimerkezi_xml import QuerySyntax, XmlSyntax
 from filters.sms.dialects.in_report import (
     all_refused,
     all_relayed,
@@ -31,16 +33,13 @@ from filters.sms.dialects.in_report import (
     passed_on,
 )
 from filters.sms.dialects.spelled_numbers import SharedTexts, dialled_digits, read_number
-from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import (
     check_fields,
     code_field,
     list_field,
     malformed,
     object_field,
-    read_json_object,
     text_field,
-    write_json,
 )
 from filters.sms.dialects.times import find_time, write_time
 from filters.sms.http import HttpRequest, HttpResponse
@@ -52,11 +51,11 @@ MAX_RECIPIENTS = 50_000
 SEND = Call(CallKind.SEND, "send-sms")
 
 _CALLS: dict[str, Call] = {
-    "/v1/send-sms/json": SEND,
-    "/v1/get-report/json": Call(CallKind.REPORT, "get-report"),
-    "/v1/cancel-order/json": Call(CallKind.CANCEL, "cancel-order"),
+    "send-sms": SEND,
+    "get-report": Call(CallKind.REPORT, "get-report"),
+    "cancel-order": Call(CallKind.CANCEL, "cancel-order"),
     **{
-        f"/v1/{operation}/json": Call(CallKind.UNTOUCHED, operation)
+        operation: Call(CallKind.UNTOUCHED, operation)
         for operation in (
             "get-reports",
             "get-sender",
@@ -74,7 +73,9 @@ _CALLS: dict[str, Call] = {
 
 _BODY_FIELDS = frozenset({"request"})
 _REQUEST_FIELDS = frozenset({"authentication", "order"})
-_AUTHENTICATION_FIELDS = frozenset({"key", "hash"})
+_KEY_LOGIN, _USER_LOGIN = ("key", "hash"), ("username", "password")
+"""The second is that of its older documents."""
+
 _ORDER_FIELDS = frozenset({"sender", "sendDateTime", "iys", "iysList", "message"})
 _MESSAGE_FIELDS = frozenset({"text", "receipents"})
 _RECIPIENTS_FIELDS = frozenset({"number"})
@@ -88,26 +89,32 @@ _MINTED_ID_DIGITS = 18
 
 
 class IletiMerkeziDialect:
-    """See the module's description. A ``Dialect`` and a ``Composer``."""
+    """See the module's description. A ``Dialect``, a ``Composer``, a ``Canceller`` and a ``DeliveryCodec``."""
 
     name = "iletimerkezi"
     refusal_model = RefusalModel.IN_REPORT
     profile = "iletimerkezi"
     max_recipients = MAX_RECIPIENTS
 
+    def __init__(self, syntax: Syntax | None = None) -> None:
+        self._syntax = syntax or JsonSyntax()
+
+    @property
+    def twins(self) -> tuple[IletiMerkeziDialect, ...]:
+        """The same dialect in its other syntaxes."""
+        return IletiMerkeziDialect(XmlSyntax()), IletiMerkeziDialect(QuerySyntax())
+
     def recognise(self, request: HttpRequest) -> Call | None:
-        return _CALLS.get(request.path.removesuffix("/")) if request.method == "POST" else None
+        return _CALLS.get(self._syntax.operation_of(request) or "")
 
     # -- requests -------------------------------------------------------------------------------------------------
 
     def read(self, request: HttpRequest, call: Call) -> Submission:
-        refuse_query(request)
-        body = read_json_object(request)
+        body = self._syntax.read(request)
         check_fields(body, _BODY_FIELDS)
         found = object_field(body, "request")
         check_fields(found, _REQUEST_FIELDS, "request")
-        authentication = object_field(found, "authentication", "request")
-        check_fields(authentication, _AUTHENTICATION_FIELDS, "authentication")
+        login = _read_login(object_field(found, "authentication", "request"))
         order = object_field(found, "order", "request")
         check_fields(order, _ORDER_FIELDS, "order")
         recipients, texts, parts = _read_messages(order)
@@ -123,14 +130,14 @@ class IletiMerkeziDialect:
             recipients=recipients,
             texts=texts,
             sender_title=text_field(order, "sender", "order", default=None),
-            credential_id=text_field(authentication, "key", "authentication", default=None),
+            credential_id=next(iter(login.values())),
             tag_class=_CLASSES.get(iys),
             # Beside iys = 0 the list is harmless and means nothing.
             tag_type=None if iys == "0" else _TYPES[kind],
             alphabet=Alphabet.AUTO,
             send_at=_read_date(order.get("sendDateTime")),
             fields={
-                "hash": text_field(authentication, "hash", "authentication", default=None),
+                "login": login,
                 "parts": parts,
                 "is_list": type(order["message"]) is list,
                 "kept": {name: order[name] for name in _KEPT_FIELDS if order.get(name) is not None},
@@ -147,9 +154,9 @@ class IletiMerkeziDialect:
                 messages.append({"text": text, "receipents": {"number": []}})
             messages[-1]["receipents"]["number"].append(submission.recipients[position].spelled)
         is_list = submission.fields["is_list"] or len(messages) > 1
-        return _request(
-            submission.credential_id,
-            submission.fields["hash"],
+        return self._syntax.write(
+            SEND.operation,
+            submission.fields["login"],
             {
                 "sender": submission.sender_title,
                 **submission.fields["kept"],
@@ -162,9 +169,9 @@ class IletiMerkeziDialect:
         if submission.kind not in (TextKind.PLAIN, TextKind.OTP):
             raise malformed("kind: expected plain or otp")
         is_exempt = submission.tag_class in (MessageClass.INFORMATIONAL, MessageClass.SERVICE)
-        return _request(
-            account.get("key", ""),
-            account.get("hash", ""),
+        return JsonSyntax().write(
+            SEND.operation,
+            {name: account.get(name, "") for name in _KEY_LOGIN},
             {
                 "sender": submission.sender_title or account.get("sender", ""),
                 "sendDateTime": []
@@ -185,16 +192,16 @@ class IletiMerkeziDialect:
     def compose_cancel(self, submission: Submission, relayed: Relayed, nth: int) -> Cancellation | None:
         if not relayed.job_id:
             return None
-        request = _request(submission.credential_id, submission.fields["hash"], {"id": relayed.job_id})
-        return Cancellation(request._replace(path="/v1/cancel-order/json"), is_whole=True)
+        request = JsonSyntax().write("cancel-order", submission.fields["login"], {"id": relayed.job_id})
+        return Cancellation(request, is_whole=True)
 
     def is_cancelled(self, response: HttpResponse) -> bool:
-        return response.status == 200 and read_answer_code(response)[0] == 200
+        return response.status == 200 and JsonSyntax().read_answer(response)[0] == 200
 
     # -- answers --------------------------------------------------------------------------------------------------
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
-        code, order = read_answer_code(response)
+        code, order = self._syntax.read_answer(response)
         if code == 200 and response.status == 200:
             return all_relayed(len(kept), str(order.get("id", "")), str(code))
         if code and code != 200:
@@ -215,28 +222,28 @@ class IletiMerkeziDialect:
         if response is not None:
             if is_relayed(fates):
                 return passed_on(response, segments_header(segments))
-            code, _ = read_answer_code(response)
+            code, _ = self._syntax.read_answer(response)
             if code and code != 200:
-                return answer_of(code)
+                return self._syntax.answer(code)
             return self.write_fault(Fault.UNKNOWN_OUTCOME, "the provider's answer could not be read")
         if any(is_try_again(fate) for fate in fates):
             return self.write_fault(Fault.UNAVAILABLE, "nobody could be checked")
         if all(fate.reason is Reason.ADDRESS_INVALID for fate in fates):
             return self.write_fault(Fault.BAD_NUMBER, "no number could be read")
         # The one dialect of its kind that has a word for it: nobody usable is left.
-        return passed_on(answer_of(452), segments_header(segments))
+        return passed_on(self._syntax.answer(452), segments_header(segments))
 
     def mint_id(self, number: int) -> str:
         """18 digits of which the first is 9: fits into 64 bits, and is far from the provider's running numbers."""
         return "9" + str(number % 10 ** (_MINTED_ID_DIGITS - 1)).zfill(_MINTED_ID_DIGITS - 1)
 
     def write_fault(self, fault: Fault, detail: str) -> HttpResponse:
-        return answer_of(status_code_of(fault, detail), detail)
+        return self._syntax.answer(status_code_of(fault, detail), detail)
 
     # -- reports --------------------------------------------------------------------------------------------------
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
-        return iletimerkezi_report.asked_order_ids(request)
+        return iletimerkezi_report.asked_order_ids(self._syntax.read_order(request))
 
     def overlay_report(
         self,
@@ -247,8 +254,15 @@ class IletiMerkeziDialect:
     ) -> HttpResponse:
         if call.kind is CallKind.CANCEL:
             # Nothing of an order of ours was sent or will be: what was asked for is so.
-            return passed_on(response) if response is not None else answer_of(200)
-        return iletimerkezi_report.overlay(request, response, dropped)
+            return passed_on(response) if response is not None else self._syntax.answer(200)
+        return iletimerkezi_report.overlay(self._syntax, self._syntax.read_order(request), response, dropped)
+
+
+def _read_login(found: Tree) -> dict[str, str]:
+    """Key and hash, or user name and password; never names of both."""
+    names = _USER_LOGIN if any(name in found for name in _USER_LOGIN) else _KEY_LOGIN
+    check_fields(found, frozenset(names), "authentication")
+    return {name: text_field(found, name, "authentication", default=None) for name in names}
 
 
 def _read_messages(order: dict[str, Any]) -> tuple[list[SmsRecipient], list[str], list[int]]:
@@ -285,9 +299,3 @@ def _read_date(value: Any) -> float | None:
             if (found := find_time(value, form)) is not None:
                 return found
     raise malformed("order.sendDateTime: expected DD/MM/YYYY HH:MM")
-
-
-def _request(key: str, hash_: str, order: dict[str, Any]) -> HttpRequest:
-    body = {"request": {"authentication": {"key": key, "hash": hash_}, "order": order}}
-    headers = (("content-type", "application/json"), ("accept", "application/json"))
-    return HttpRequest("POST", "/v1/send-sms/json", "", headers, write_json(body))

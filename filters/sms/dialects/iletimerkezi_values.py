@@ -1,12 +1,8 @@
-"""İleti Merkezi's codes and the envelope in which they come (sms-dialects 4.1)."""
+"""İleti Merkezi's codes and sentences (sms-dialects 4.1)."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from filters.sms.dialect import Fault, RequestRefusedError
-from filters.sms.dialects.strict_json import json_response, parse_json
-from filters.sms.http import HttpResponse
+from filters.sms.dialect import Fault
 
 _SENTENCES: dict[int, str] = {
     200: "İşlem başarılı",
@@ -59,23 +55,7 @@ def status_code_of(fault: Fault, detail: str) -> int:
     return _CODES[fault]
 
 
-def answer_of(code: int, detail: str = "", **order: Any) -> HttpResponse:
-    """The envelope: the HTTP status mirrors the code, which is an integer, as its Python client demands."""
+def sentence_of(code: int, detail: str = "") -> str:
+    """The provider's sentence for ``code``, with ``detail`` behind it."""
     sentence = _SENTENCES.get(code, "İşlem yapılamadı")
-    status = {"code": code, "message": f"{sentence} ({detail})" if detail else sentence}
-    return json_response(code, {"response": {"status": status, **({"order": order} if order else {})}})
-
-
-def read_answer_code(response: HttpResponse) -> tuple[int, dict[str, Any]]:
-    """Code (0 where it cannot be read; older documents show it as text) and order of an answer."""
-    try:
-        found = parse_json(response.body)
-    except RequestRefusedError:
-        return 0, {}
-    inner = found.get("response") if type(found) is dict else None
-    status = inner.get("status") if type(inner) is dict else None
-    code = status.get("code") if type(status) is dict else None
-    if type(code) is str and code.isascii() and code.isdigit() and len(code) == 3:
-        code = int(code)
-    order = inner.get("order") if type(inner) is dict else None
-    return (code if type(code) is int else 0), (order if type(order) is dict else {})
+    return f"{sentence} ({detail})" if detail else sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from filters.sms.dialect import Dialect
+from filters.sms.dialect import Dialect, TwinnedDialect
 from filters.sms.dialects.iletimerkezi import IletiMerkeziDialect
 from filters.sms.dialects.infobip import InfobipDialect
 from filters.sms.dialects.jetsms import JetSmsDialect
@@ -40,3 +40,10 @@ DIALECTS: dict[str, Callable[[], Dialect]] = {
 def make_dialect(name: str) -> Dialect:
     """The codec called ``name``. Raises ``KeyError`` for a name that is not in ``DIALECTS``."""
     return DIALECTS[name]()
+
+
+def make_family(name: str) -> tuple[Dialect, ...]:
+    """The codec called ``name`` and its twins, where the provider has the same calls in other syntaxes; itself last.
+    Raises ``KeyError`` as ``make_dialect``."""
+    dialect = make_dialect(name)
+    return (*dialect.twins, dialect) if isinstance(dialect, TwinnedDialect) else (dialect,)
