@@ -69,7 +69,7 @@ class DirectCalls(Protocol):
         """
 
 
-DIRECT_CALLS: web.AppKey[DirectCalls] = web.AppKey("DIRECT_CALLS", DirectCalls)  # type: ignore[type-abstract] # a name
+DIRECT_CALLS: web.AppKey[DirectCalls] = web.AppKey("DIRECT_CALLS", DirectCalls)
 """Under this an application names who answers direct calls. Its own routes go before them."""
 
 
