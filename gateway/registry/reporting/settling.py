@@ -68,8 +68,8 @@ class Settling:
             elif judged.fate is Fate.LATE:
                 await self._settle_late(waiting, now)
             else:
+                await self._tell_refused(waiting, judged.code)
                 await self.park(waiting.item, judged.code or "refused")
-                await self._tell(waiting, PendingState.REFUSED, judged.code)
         for brand, settled in done.items():
             changes = [change for waiting, judged in settled if (change := _known_now(waiting, judged)) is not None]
             if changes:
@@ -89,8 +89,8 @@ class Settling:
             self._agenda.own_decisions[item_id] = int(now) - 1
             self._agenda.alone.add(item_id)
             return
+        await self._tell_refused(waiting, TOO_OLD)
         await self.park(waiting.item, TOO_OLD)
-        await self._tell(waiting, PendingState.REFUSED, TOO_OLD)
 
     async def park(self, item: OutboxItem, code: str) -> None:
         await self._index.apply(item.brand, [], outbox=[park(item, code)])
@@ -102,10 +102,11 @@ class Settling:
         self._count(item.brand, Fate.PARKED, code)
         log.error("report.parked", brand=item.brand, report=item.item_id.hex(), code=code)
 
-    async def _tell(self, waiting: Waiting, state: PendingState, code: str) -> None:
+    async def _tell_refused(self, waiting: Waiting, code: str) -> None:
+        """Before the report leaves its place: after a kill nobody would come by here again."""
         report = waiting.report
         if self._notes is not None and isinstance(report, ConsentReport):
-            await self._notes.keep(Pending.of(report, state, code, int(self._clock())))
+            await self._notes.keep(Pending.of(report, PendingState.REFUSED, code, int(self._clock())))
 
     async def _tell_done(self, settled: Sequence[tuple[Waiting, Judged]]) -> None:
         if self._notes is None:
