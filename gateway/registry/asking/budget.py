@@ -46,9 +46,9 @@ class AskingBudget:
         self._many = Bucket(per_second, max(per_second * _BURST_S, 2.0), monotonic)
         self._singles = Bucket(singles_per_hour / _HOUR_S, max(singles_per_hour, 2.0), monotonic)
 
-    def take_many(self) -> bool:
-        """Whether a request about many may be made; it is then counted."""
-        return self._many.take()
+    def take_many(self, number: int = 1) -> bool:
+        """Whether so many requests about many may be made; all of them are then counted, or none."""
+        return self._many.take(number)
 
     def spend_many(self) -> None:
         """One more request was made that could not wait."""

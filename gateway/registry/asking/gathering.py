@@ -31,13 +31,13 @@ class RequeryObserver(Protocol):
 
 
 class Gatherings:
-    """Requests in the making, one at a time for each brand and slot. ``may_ask`` is asked before each new one."""
+    """Requests in the making, one at a time for each brand and slot. ``may_ask(n)``: whether n new ones may be made."""
 
     def __init__(
         self,
         links: Mapping[int, BrandLink],
         observer: RequeryObserver,
-        may_ask: Callable[[], bool] = lambda: True,
+        may_ask: Callable[[int], bool] = lambda number: True,
     ) -> None:
         self._links = links
         self._observer = observer
@@ -48,20 +48,33 @@ class Gatherings:
         """Who of them has consent; None if that could not be learnt of all."""
         found: set[str] = set()
         for start in range(0, len(recipients), MOST_ASKED):
-            part = recipients[start : start + MOST_ASKED]
-            gathering = self._open.get((brand, slot))
-            if gathering is None or gathering.is_closed or len(gathering.recipients) + len(part) > MOST_ASKED:
-                if not self._may_ask():
-                    self._observer.requeried("not_asked", len(part))
-                    return None
-                gathering = self._open[brand, slot] = _Gathering(self._links[brand], slot, self._observer)
-            gathering.recipients.update(dict.fromkeys(part))
-            # Shielded: whoever gives up does not take the answer from the others.
-            approved = await asyncio.shield(gathering.answer())
+            approved = await self.ask_slots(brand, (slot,), recipients[start : start + MOST_ASKED])
             if approved is None:
                 return None
-            found.update(approved.intersection(part))
+            found |= approved
         return frozenset(found)
+
+    async def ask_slots(self, brand: int, slots: Sequence[Slot], recipients: Sequence[str]) -> frozenset[str] | None:
+        """Who of up to a thousand has consent in any of ``slots``; None if that could not be learnt of all of them.
+
+        All slots are asked about or none: half an answer would have spent requests for nothing.
+        """
+        gatherings = {slot: self._open.get((brand, slot)) for slot in slots}
+        new = [slot for slot, each in gatherings.items() if each is None or not each.has_room(len(recipients))]
+        if new and not self._may_ask(len(new)):
+            self._observer.requeried("not_asked", len(recipients))
+            return None
+        for slot in new:
+            gatherings[slot] = self._open[brand, slot] = _Gathering(self._links[brand], slot, self._observer)
+        joined = [each for each in gatherings.values() if each is not None]
+        for each in joined:
+            each.recipients.update(dict.fromkeys(recipients))
+        # Shielded: whoever gives up does not take the answer from the others.
+        answers = await asyncio.gather(*(asyncio.shield(each.answer()) for each in joined))
+        approved = [each for each in answers if each is not None]
+        if len(approved) < len(answers):
+            return None
+        return frozenset().union(*approved).intersection(recipients)
 
 
 class _Gathering:
@@ -74,6 +87,9 @@ class _Gathering:
         self.recipients: dict[str, None] = {}
         self.is_closed = False
         self._asking: asyncio.Task[frozenset[str] | None] | None = None
+
+    def has_room(self, number: int) -> bool:
+        return not self.is_closed and len(self.recipients) + number <= MOST_ASKED
 
     def answer(self) -> asyncio.Task[frozenset[str] | None]:
         if self._asking is None:

@@ -120,13 +120,9 @@ class MissingAskedIndex(AskingIndex):
             people = [recipient for recipient in missing if _channel_of(recipient) is channel]
             for start in range(0, len(people), MOST_ASKED):
                 part = people[start : start + MOST_ASKED]
-                answers = await asyncio.gather(
-                    *(self._gatherings.ask(brand, (channel, kind), part) for kind in RecipientType)
-                )
-                approved = [each for each in answers if each is not None]
-                if len(approved) < len(answers):
+                found = await self._gatherings.ask_slots(brand, [(channel, kind) for kind in RecipientType], part)
+                if found is None:
                     continue  # not said of all: nobody is taken for absent
-                found = frozenset[str]().union(*approved)
                 consenting |= found
                 self._remember_absent([missing[recipient] for recipient in part if recipient not in found])
         fetched = await asyncio.gather(*(self._fetch(brand, each, missing[each]) for each in sorted(consenting)))

@@ -163,6 +163,19 @@ async def test_a_list_of_strangers_spends_its_own_budget_and_no_more(make_asking
     assert await asking.look_up("stranger19@example.com") == [Status.APPROVED]
 
 
+async def test_half_a_question_is_never_asked(make_asking: Callable[..., Asking]) -> None:
+    """Where the budget allows one request at a time, both recipient types wait until there are two."""
+    asking = make_asking(per_second=0.2)
+    assert await asking.look_up("first@example.com") == [None]
+    await register(asking.sync, "second@example.com")
+    for _ in range(5):
+        assert await asking.look_up("second@example.com") == [None]
+        await asking.sync.world.advance(1)
+    assert (await asking.requests())["multi-status"] == 2
+    await asking.sync.world.advance(6)
+    assert await asking.look_up("second@example.com") == [Status.APPROVED]
+
+
 async def test_without_budget_for_both_records_none_is_fetched(
     make_asking: Callable[..., Asking], sync: SyncWorld
 ) -> None:
