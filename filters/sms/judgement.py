@@ -65,6 +65,20 @@ class BatchJudge:
             self._known[kind, is_abroad] = judged
         return judged
 
+    def judge_each(self, values: Sequence[bytes | None], are_abroad: Sequence[bool]) -> list[Judged]:
+        """``judge`` for each recipient."""
+        judge, known, latest = self.judge, self._known, self._latest
+        found: list[Judged] = []
+        for value, is_abroad in zip(values, are_abroad, strict=True):
+            # As in ``judge``, for most without a call.
+            one = None
+            if not value:
+                one = known.get((b"", is_abroad))
+            elif len(value) == ENTRY_BYTES and value[2:6] <= latest:
+                one = known.get((value[:2], is_abroad))
+            found.append(judge(value, is_abroad) if one is None else one)
+        return found
+
     def _is_dated_ahead(self, value: bytes) -> bool:
         latest = self._latest
         for at in range(2, len(value), ENTRY_BYTES):
@@ -98,23 +112,20 @@ def print_entries(
     values: Sequence[bytes | None] | None,
     settlements: Sequence[Settlement],
     settled: Sequence[int],
-    sent_sha256: Sequence[bytes],
+    sent_sha256: Sequence[str],
 ) -> orjson.Fragment:
     """The ``recipients`` of an evidence record (``filters.evidence.recipient_entry`` for each), as JSON.
 
     ``values`` are the packed consents that were read, None for all where the index was not; ``settled`` indexes
-    ``settlements``; ``sent_sha256`` has hex digits, or b"" where nothing was sent.
+    ``settlements``; ``sent_sha256`` has hex digits, or "" where nothing was sent.
     """
     forms: dict[tuple[bytes | None, int], _Form] = {}
-    entries: list[bytes] = []
+    entries: list[str] = []
     append = entries.append
     number_of = int.from_bytes
-    digits = b"".join(keys).hex().encode()
-    digits_each = len(digits) // len(keys) if keys else 0
-    begin = 0
-    for value, number, sha in zip(values or (None,) * len(keys), settled, sent_sha256, strict=True):
-        key = digits[begin : begin + digits_each]
-        begin += digits_each
+    for key, value, number, sha in zip(
+        map(bytes.hex, keys), values or (None,) * len(keys), settled, sent_sha256, strict=True
+    ):
         if not value:
             kind = None
         elif len(value) == ENTRY_BYTES:
@@ -128,19 +139,23 @@ def print_entries(
             form = forms[kind, number] = _find_form(
                 channel, declared, kind, value, values is not None, settlements[number]
             )
-        text, places = form
+        pieces, places = form
         if not places or value is None:
-            append(text % (key, sha))
+            before, after, end = pieces
+            append(f"{before}{key}{after}{sha}{end}")
         elif len(places) == 1:
             at = places[0]
-            append(text % (key, number_of(value[at : at + 4], "big"), sha))
+            before, middle, after, end = pieces
+            append(f"{before}{key}{middle}{number_of(value[at : at + 4], 'big')}{after}{sha}{end}")
         else:
-            dates = [number_of(value[at : at + 4], "big") for at in places]
-            append(text % (key, *dates, sha))
-    return orjson.Fragment(b"[" + b",".join(entries) + b"]")
+            dates = [str(number_of(value[at : at + 4], "big")) for at in places]
+            filled = zip(pieces, (key, *dates, sha, ""), strict=True)
+            append("".join(map("".join, filled)))
+    return orjson.Fragment("[" + ",".join(entries) + "]")
 
 
-_Form = tuple[bytes, tuple[int, ...]]
+_Form = tuple[tuple[str, ...], tuple[int, ...]]
+"""What stands around key, dates and digest, and where in the packed value the dates are."""
 
 # Most requests have one recipient: their forms are kept from request to request.
 _KNOWN_FORMS: dict[tuple[object, ...], _Form] = {}
@@ -167,7 +182,6 @@ def _find_form(
 def _make_form(
     channel: Channel, declared: RecipientType | None, value: bytes | None, was_read: bool, settlement: Settlement
 ) -> _Form:
-    """The entry with places for key, dates and digest, and where in the packed value the dates are."""
     row, reason, verdict, outcome, reply = settlement
     entry = recipient_entry(_KEY_MARK, channel, declared, None, row, reason, verdict, outcome, _SHA_MARK)
     entry["reply"] = reply
@@ -194,6 +208,6 @@ def _make_form(
                 )
                 places.append(at + 2)
         entry["registry"] = listed
-    text = orjson.dumps(entry).replace(b"%", b"%%")
-    text = text.replace(_KEY_MARK.hex().encode(), b"%s", 1).replace(b"%d" % _DATE_MARK, b"%d")
-    return text.replace(_SHA_MARK.encode(), b"%s", 1), tuple(places)
+    before, _, text = orjson.dumps(entry).decode().partition(_KEY_MARK.hex())
+    middle, _, end = text.rpartition(_SHA_MARK)
+    return (before, *middle.split(str(_DATE_MARK)), end), tuple(places)

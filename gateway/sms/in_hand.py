@@ -117,7 +117,7 @@ class SmsInHand:
         self.texts: list[str] = []
         """The text that goes to each of ``kept``."""
         self.segments: Sequence[Segments] = ()
-        self.sent_sha256: list[bytes] = []
+        self.sent_sha256: list[str] = []
         self.response: HttpResponse | None = None
         """The upstream's."""
         self.upstream_fault: UpstreamFault | None = None
@@ -151,7 +151,7 @@ class SmsInHand:
         number = len(self.asked.recipients)
         self.settled = [NOT_SETTLED] * number
         self.fates = [None] * number
-        self.sent_sha256 = [b""] * number
+        self.sent_sha256 = [""] * number
         self.kept = []
         self.texts = []
 
@@ -174,13 +174,19 @@ class SmsInHand:
         is_temporary = reason.reply.is_temporary
         verdict = Verdict.DEFER if is_temporary else Verdict.DROP
         fate = SmsFate(Outcome.DEFERRED if is_temporary else Outcome.DROPPED, reason)
+        if None not in self.fates:
+            return
         for position, found in enumerate(self.fates):
             if found is None:
                 self.settle(position, fate, "", verdict)
 
     def positions_of(self, outcome: Outcome) -> list[int]:
-        """Where in the request the recipients with ``outcome`` stand."""
-        return [position for position, fate in enumerate(self.fates) if fate is not None and fate.outcome is outcome]
+        """Where in the request the recipients stand who are settled with ``outcome``."""
+        numbers = {number for number, settlement in enumerate(self.settlements) if settlement.outcome is outcome}
+        if numbers.isdisjoint(self.settled):
+            return []
+        fates = self.fates
+        return [n for n, number in enumerate(self.settled) if number in numbers and fates[n] is not None]
 
     def count(self) -> dict[Settlement, int]:
         """How many recipients each settlement stands for."""

@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from filters.evidence import encode_decision, index_reading
 from filters.exchange import Lookup
 from filters.sms.judgement import print_entries
 from filters.vocabulary import Channel
+from gateway.ports import EvidenceLog
+from gateway.sms.callbacks import answer_of
+from gateway.sms.heavy import HeavySteps
 from gateway.sms.in_hand import SmsInHand
+from gateway.sms.steps.faults import log_fault
 
 POLICY = "enforce"
+
+
+class Recorder:
+    """Puts the records of one worker into the evidence. ``node`` and ``store`` as ``render_sms_record`` says."""
+
+    def __init__(self, evidence: EvidenceLog, heavy: HeavySteps, node: str, store: str) -> None:
+        self._evidence = evidence
+        self._heavy = heavy
+        self._node = node
+        self._store = store
+        self.in_hand = 0
+        """Requests of which the record is still to come."""
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether records can be kept at all."""
+        return self._evidence.is_writable
+
+    def begin(self) -> None:
+        """A request has come."""
+        self.in_hand += 1
+
+    def end(self, sms: SmsInHand) -> None:
+        """It is answered, with a record or without one."""
+        if not sms.is_recorded:
+            self.in_hand -= 1
+
+    async def record(self, sms: SmsInHand) -> bool:
+        """Whether its record is on disk. Never raises."""
+        try:
+            record = await self._heavy.run(sms, partial(render_sms_record, sms, self._node, self._store))
+            if not sms.is_recorded:
+                sms.is_recorded = True
+                self.in_hand -= 1
+            return await answer_of(partial(self._evidence.append, record))
+        except Exception as fault:
+            log_fault(sms, fault)
+            return False
 
 
 def render_sms_record(sms: SmsInHand, node: str, store: str) -> bytes:

@@ -101,7 +101,7 @@ def test_entries_printed_in_bulk_are_those_of_each_alone(
                 [value or None for _, value, _, _ in recipients] if was_read else None,
                 distinct,
                 [distinct.index(settlement) for _, _, settlement, _ in recipients],
-                [digest.encode() if was_sent else b"" for _, _, _, was_sent in recipients],
+                [digest if was_sent else "" for _, _, _, was_sent in recipients],
             )
         )
     )

@@ -1,0 +1,1 @@
+"""What an SMS request goes through, in the order in which ``gateway.sms.pipeline`` calls it."""
