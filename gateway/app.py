@@ -36,7 +36,7 @@ from adapters.smtp.settings import Timeouts, UpstreamSettings
 from adapters.smtp.settings import TlsMode as UpstreamTls
 from adapters.store import Store, StoreOptions
 from adapters.store import open_store as open_store_at
-from adapters.webhook import Posting, Webhook
+from adapters.webhook import Posting, Webhook, WebhookLimits
 from filters.brand import Brand
 from filters.business_days import HolidayCalendar
 from filters.classify import TagField, TagHeaders
@@ -515,7 +515,9 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
         if settings.delivery_url is not None
     }
     pushes = {
-        settings.name: Webhook(settings.name, settings.delivery_url, observer)
+        settings.name: Webhook(
+            settings.name, settings.delivery_url, observer, WebhookLimits(max_waiting=_DROPPED_POSTS)
+        )
         for settings in configuration.sms_upstreams
         if settings.delivery_url is not None
     }
@@ -767,6 +769,9 @@ def _http_doors(
         doors.append(HttpDoor(listener, listening, _server_tls(http.certificate)))
     return doors
 
+
+_DROPPED_POSTS = 100_000
+"""To one sender: some providers post each message by itself, and a job may have dropped fifty thousand."""
 
 _SMS_LINE_BYTES = 64 * 1024
 """A dialect that sends by GET has text and recipients in the first line of the request."""

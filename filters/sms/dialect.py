@@ -8,7 +8,7 @@ id. Whatever a codec is not sure about is refused, in the dialect's own form, be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -232,8 +232,8 @@ class InboundMessage(NamedTuple):
 class DeliveryCodec(Protocol):
     """A dialect of which is known what the provider posts to the sender about messages. Optional."""
 
-    def render_push(self, job_id: str, entries: Sequence[ReportEntry]) -> bytes:
-        """JSON that says of the dropped numbers of a job what the provider would."""
+    def render_posts(self, job_id: str, entries: Sequence[ReportEntry]) -> Iterator[bytes]:
+        """What the provider would post about the dropped numbers of a job, one JSON body after the other."""
 
 
 @runtime_checkable

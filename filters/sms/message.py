@@ -104,10 +104,14 @@ class Relayed(NamedTuple):
 
 
 class ReportEntry(NamedTuple):
-    """A dropped number as reports must show it: kept by job id until reports can no longer be asked for."""
+    """A dropped number as reports must show it: kept by job id until reports can no longer be asked for.
+
+    ``text`` is what the sender asked to send, for reports that are posted at once; it is not kept.
+    """
 
     spelled: str
     e164: str
     reference: str
     reason: Reason
     dropped_at: float
+    text: str = ""

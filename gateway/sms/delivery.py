@@ -8,7 +8,7 @@ the provider comes again for whatever the sender did not take. Messages from peo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -28,6 +28,8 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 
 PUSH_AFTER_S = 1.0
 """So that the sender has our answer, and knows the job's id, before it hears of the job."""
+
+_POSTS_AT_ONCE = 100
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -129,24 +131,39 @@ class DroppedPush:
         self._codec = codec
         self._post = post
         self._after_s = after_s
-        self._waiting: dict[asyncio.TimerHandle, bytes] = {}
+        self._waiting: dict[asyncio.TimerHandle, Iterator[bytes]] = {}
+        self._posting: dict[asyncio.Task[None], Iterator[bytes]] = {}
 
     def push(self, job_id: str, entries: Sequence[ReportEntry]) -> None:
         """Soon, and never raising for the sender's sake."""
-        body = self._codec.render_push(job_id, entries)
+        bodies = self._codec.render_posts(job_id, entries)
 
-        def post() -> None:
-            self._post(self._waiting.pop(timer), _JSON)
+        def begin() -> None:
+            self._waiting.pop(timer)
+            task = loop.create_task(self._post_all(bodies), name="dropped push")
+            self._posting[task] = bodies
+            task.add_done_callback(lambda done: self._posting.pop(done, None))
 
-        timer = asyncio.get_running_loop().call_later(self._after_s, post)
-        self._waiting[timer] = body
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._after_s, begin)
+        self._waiting[timer] = bodies
 
     def close(self) -> None:
         """Post what waits, at once."""
-        while self._waiting:
-            timer, body = self._waiting.popitem()
+        for task in self._posting:
+            task.cancel()
+        for timer in self._waiting:
             timer.cancel()
+        for bodies in [*self._posting.values(), *self._waiting.values()]:
+            for body in bodies:
+                self._post(body, _JSON)
+        self._waiting.clear()
+
+    async def _post_all(self, bodies: Iterator[bytes]) -> None:
+        for number, body in enumerate(bodies, start=1):
             self._post(body, _JSON)
+            if number % _POSTS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # others have their turn
 
 
 def _status(status: int) -> web.Response:

@@ -26,6 +26,7 @@ MAX_IDS = 50_000
 """Job ids in one report request. With more it is refused: who is not looked for would seem not to be left out."""
 
 _IDS_AT_ONCE = 1000
+_KEPT_FIELDS = 5
 
 _REASONS = {str(reason): reason for reason in Reason}
 
@@ -48,7 +49,7 @@ class DroppedNumbers:
         self, client: str, upstream: str, job_id: str, entries: Sequence[ReportEntry], *, is_minted: bool
     ) -> bool:
         """Whether it is kept."""
-        plain = orjson.dumps({"minted": is_minted, "entries": [list(entry) for entry in entries]})
+        plain = orjson.dumps({"minted": is_minted, "entries": [entry[:_KEPT_FIELDS] for entry in entries]})
         return await self._notes.keep(("dropped", client, upstream, job_id), plain)
 
     async def find(self, client: str, upstream: str, job_ids: Sequence[str]) -> dict[str, KeptJob] | None:

@@ -91,19 +91,23 @@ def providers(
     shop = web.Application()
     shop.router.add_post("/{path:.*}", take_report)
     servers["shop"] = HttpThread(shop)
-    secret_file = tmp_path_factory.mktemp("secret") / "inbound"
-    secret_file.write_text(SECRET + "\n", encoding="utf-8")
-    secret_file.chmod(0o600)
+    secrets = tmp_path_factory.mktemp("secret")
+    for name in simulators:
+        (secrets / name).write_text(f"{SECRET}-{name}\n", encoding="utf-8")
+        (secrets / name).chmod(0o600)
 
     def change(settings: dict[str, Any]) -> None:
         settings["brands"][0]["sms_opt_out"] = {"keyword": "RET ORNEK", "number": "3338"}
         settings["upstreams"]["sms"] = [
-            {"name": name, "dialect": name, "base_url": servers[name].url} for name in simulators
+            {
+                "name": name,
+                "dialect": name,
+                "base_url": servers[name].url,
+                "delivery_url": f"{servers['shop'].url}/{name}",
+                "inbound_secret_file": str(secrets / name),
+            }
+            for name in simulators
         ]
-        settings["upstreams"]["sms"][1] |= {
-            "delivery_url": f"{servers['shop'].url}/report",
-            "inbound_secret_file": str(secret_file),
-        }
         settings["listeners"]["http"].append(
             {"address": f"127.0.0.1:{port}", "sms": list(simulators), "opt_out_pages": False}
         )
@@ -200,7 +204,7 @@ def test_the_sender_s_own_address_hears_of_everybody(providers: Providers) -> No
     providers.send(VERIMOR, [(yes, "Bahar, haberli"), (no, "Bahar, haberli")])
     simulator = providers.simulators["verimor"]
     simulator.shifted_s += 60
-    path = f"{providers.url}/sms/delivery/{SECRET}"
+    path = f"{providers.url}/sms/delivery/{SECRET}-verimor"
     rows = [row for page in simulator.pushes() for row in page if row.get("dest") == yes]
     answer = requests.post(path, json=rows, timeout=20)
     assert (answer.status_code, answer.text) == (200, "OK")
@@ -209,10 +213,33 @@ def test_the_sender_s_own_address_hears_of_everybody(providers: Providers) -> No
     while len(told) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
         told = {
-            row["dest"]: row["status"] for _, rows in providers.reported for row in rows if row["dest"] in (yes, no)
+            row["dest"]: row["status"]
+            for path, rows in providers.reported
+            if path == "/verimor"
+            for row in rows
+            if row["dest"] in (yes, no)
         }
     assert told == {yes: "DELIVERED", no: "NOT_ALLOWED_BY_IYS"}
-    assert {path for path, _ in providers.reported} == {"/report"}
+
+
+def test_iletimerkezi_s_webhook_tells_of_everybody_too(providers: Providers) -> None:
+    """Sent in XML; each message is a post of its own, the dropped one's by the gateway."""
+    yes, no = providers.consenting(), providers.refusing()
+    answer = providers.send(ILETIMERKEZI_XML, [(yes, "Bahar, habersiz"), (no, "Bahar, habersiz")])
+    order = int(ILETIMERKEZI_XML.job_id(answer))
+    simulator = providers.simulators["iletimerkezi"]
+    simulator.shifted_s += 60
+    for report in simulator.pushes():
+        if report["report"]["packet_id"] == order:
+            path = f"{providers.url}/sms/delivery/{SECRET}-iletimerkezi"
+            assert requests.post(path, json=report, timeout=20).status_code == 200
+    told: dict[str, tuple[str, str]] = {}
+    deadline = time.monotonic() + 10
+    while len(told) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        reports = [body["report"] for path, body in providers.reported if path == "/iletimerkezi"]
+        told = {each["to"]: (each["status"], each["body"][:15]) for each in reports if each["packet_id"] == order}
+    assert told == {f"+{yes}": ("delivered", "Bahar, habersiz"), f"+{no}": ("undelivered", "Bahar, habersiz")}
 
 
 @pytest.mark.parametrize("case", [ILETIMERKEZI, VERIMOR], ids=str)

@@ -6,7 +6,7 @@ is implied by its documents, not stated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from filters.reason import Reason
@@ -244,6 +244,9 @@ class IletiMerkeziDialect:
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
         return iletimerkezi_report.asked_order_ids(self._syntax.read_order(request))
+
+    def render_posts(self, job_id: str, entries: Sequence[ReportEntry]) -> Iterator[bytes]:
+        return iletimerkezi_report.render_posts(job_id, entries)
 
     def overlay_report(
         self,

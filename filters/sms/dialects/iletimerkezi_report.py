@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
 from filters.sms.dialects.iletimerkezi_json import Syntax, Tree
 from filters.sms.dialects.in_report import page_of, passed_on
-from filters.sms.dialects.strict_json import code_field
+from filters.sms.dialects.strict_json import code_field, write_json
 from filters.sms.http import HttpResponse
 from filters.sms.message import ReportEntry
 
@@ -15,6 +16,10 @@ MAX_PAGE_ROWS = 1000
 ORDER_DONE = 114
 NOT_SENT = 112
 UNKNOWN_ORDER = 455
+
+# Ids of messages of ours: far above the provider's, and small enough for clients whose numbers are floats.
+_OUR_FIRST_ID = 8 * 10**15
+_ORDERS, _MESSAGES_EACH = 10**10, 10**5
 
 
 def asked_order_ids(order: Tree) -> Sequence[str]:
@@ -44,6 +49,23 @@ def overlay(
     if code != 200 or not ours or not upstream:
         return passed_on(response)
     return syntax.add_rows(response, ours)
+
+
+def render_posts(order_id: str, entries: Sequence[ReportEntry]) -> Iterator[bytes]:
+    """What the provider posts to the address set in its panel: one message each, and one word for whatever was not
+    sent."""
+    digest = int.from_bytes(hashlib.sha256(order_id.encode()).digest()[:8], "big")
+    first = _OUR_FIRST_ID + digest % _ORDERS * _MESSAGES_EACH
+    packet = int(order_id) if order_id.isascii() and order_id.isdigit() and len(order_id) <= 18 else order_id
+    for number, entry in enumerate(entries):
+        report = {
+            "id": first + number,
+            "packet_id": packet,
+            "status": "undelivered",
+            "to": entry.e164 or entry.spelled,
+            "body": entry.text,
+        }
+        yield write_json({"report": report})
 
 
 def _number(order: Tree, name: str, default: int) -> int:

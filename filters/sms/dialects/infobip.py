@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,6 +68,8 @@ _DESCRIPTIONS = {
 }
 
 
+_ROWS_A_POST = 1000
+
 _MARK = "-izin-"
 """Stands in the ids of messages that were left out, behind the id of the whole request."""
 
@@ -83,7 +85,7 @@ _V2_NAMES = {
 
 
 class InfobipDialect:
-    """See the module's description. A ``Dialect``, a ``Composer`` and an ``InboundCodec``."""
+    """See the module's description. All of ``filters.sms.dialect`` but a ``JobSearcher``."""
 
     name = "infobip"
     refusal_model = RefusalModel.IN_ANSWER
@@ -249,6 +251,11 @@ class InfobipDialect:
             if (row := _report_row(job_id, entry, number_field)) and asked in (None, row["messageId"])
         ]
         return json_response(200, {**found, "results": [*results, *rows]})
+
+    def render_posts(self, job_id: str, entries: Sequence[ReportEntry]) -> Iterator[bytes]:
+        for start in range(0, len(entries), _ROWS_A_POST):
+            some = entries[start : start + _ROWS_A_POST]
+            yield write_json({"results": [_report_row(job_id, entry, "to") for entry in some]})
 
     def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
         found = parse_json(request.body)

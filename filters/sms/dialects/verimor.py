@@ -8,7 +8,7 @@ commercial" to the provider is seen in samples only; to us it means that the tag
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from filters.sms.dialect import (
@@ -271,8 +271,8 @@ class VerimorDialect:
             return passed_on(response) if response is not None else refusal(200, "OK")
         return verimor_status.overlay(request, response, dropped)
 
-    def render_push(self, job_id: str, entries: Sequence[ReportEntry]) -> bytes:
-        return verimor_status.render_push(job_id, entries)
+    def render_posts(self, job_id: str, entries: Sequence[ReportEntry]) -> Iterator[bytes]:
+        yield verimor_status.render_push(job_id, entries)
 
     def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
         return verimor_inbound.read(request)

@@ -16,6 +16,8 @@ from aiohttp.test_utils import TestServer
 
 from filters.reason import Reason
 from filters.sms.dialect import InboundMessage
+from filters.sms.dialects.iletimerkezi import IletiMerkeziDialect
+from filters.sms.dialects.infobip import InfobipDialect
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.dialects.verimor import VerimorDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault
@@ -29,6 +31,8 @@ ROWS = [{"type": "outbound", "campaign_id": 17, "message_id": 1, "dest": "905320
 REFUSAL = {"type": "inbound", "message_id": 5, "source_addr": "905320000001", "destination_addr": "3338",
            "content": "RET ORNEK"}  # fmt: skip
 ENTRIES = [ReportEntry("905320000002", "+905320000002", "bahar\x1f7", Reason.REFUSED, float(NOW))]
+
+BAD_NUMBER = ReportEntry("bozuk", "", "", Reason.ADDRESS_INVALID, float(NOW))
 
 
 @dataclass
@@ -166,6 +170,45 @@ async def test_dropped_numbers_are_posted_in_the_provider_s_form(sender: Sender)
     assert json.loads(sender.posted[1][0])[0]["campaign_id"] == 18
 
 
+async def test_iletimerkezi_s_sender_hears_of_each_dropped_number_by_itself(sender: Sender) -> None:
+    """One post a message, as the provider's own: the order's id, the text asked for, and its one word for not sent."""
+    push = DroppedPush(IletiMerkeziDialect(), sender.post, after_s=0)
+    push.push("104525848", [ENTRIES[0]._replace(text="Bahar"), BAD_NUMBER])
+    await asyncio.sleep(0.05)
+    reports = [json.loads(body)["report"] for body, _ in sender.posted]
+    assert [(each["packet_id"], each["status"], each["to"], each["body"]) for each in reports] == [
+        (104525848, "undelivered", "+905320000002", "Bahar"),
+        (104525848, "undelivered", "bozuk", ""),
+    ]
+    ids = {each["id"] for each in reports}
+    assert len(ids) == 2
+    assert all(type(each) is int and 10**15 < each < 2**53 for each in ids)
+
+
+async def test_infobip_s_sender_hears_of_dropped_numbers_as_of_reports(sender: Sender) -> None:
+    """In the provider's own rows, the same ids as in the answer and in the report."""
+    push = DroppedPush(InfobipDialect(), sender.post, after_s=0)
+    push.push("2034072219640523072", ENTRIES * 1001)
+    await asyncio.sleep(0.05)
+    results = [row for body, _ in sender.posted for row in json.loads(body)["results"]]
+    assert [len(json.loads(body)["results"]) for body, _ in sender.posted] == [1000, 1]
+    assert {row["status"]["groupName"] for row in results} == {"REJECTED"}
+    assert {row["error"]["name"] for row in results} == {"EC_CONSENT_FAILED"}
+    assert {(row["bulkId"], row["to"]) for row in results} == {("2034072219640523072", "905320000002")}
+
+
+async def test_a_worker_that_ends_in_the_middle_posts_the_rest_and_nothing_twice(sender: Sender) -> None:
+    """Fifty thousand dropped numbers are fifty thousand posts: others have their turn between them."""
+    push = DroppedPush(IletiMerkeziDialect(), sender.post, after_s=0)
+    push.push("7", ENTRIES * 1000)
+    while not sender.posted:
+        await asyncio.sleep(0)
+    assert len(sender.posted) < 1000
+    push.close()
+    await asyncio.sleep(0.01)
+    assert len(sender.posted) == len({body for body, _ in sender.posted}) == 1000
+
+
 async def test_a_job_is_pushed_once_it_was_taken_and_a_refused_request_is_not(
     make_world: Callable[..., SmsWorld],
 ) -> None:
@@ -175,6 +218,8 @@ async def test_a_job_is_pushed_once_it_was_taken_and_a_refused_request_is_not(
     await world.ask(message(number(1)))
     assert pushed == []
     _, answer = await world.ask(message(number(1), number(2), text="Yeni urunler"))
-    assert [(job_id, [entry.e164 for entry in entries]) for job_id, entries in pushed] == [(answer["id"], [number(2)])]
+    assert [(job_id, [(entry.e164, entry.text) for entry in entries]) for job_id, entries in pushed] == [
+        (answer["id"], [(number(2), "Yeni urunler")])
+    ]
     await world.ask(message(number(2), text="", sender="ORNEK"))
     assert len(pushed) == 1
