@@ -19,9 +19,10 @@ from filters.consent import unpack
 from filters.consent_key import ConsentKeys
 from filters.registry.call import Priority
 from filters.registry.error_codes import Advice
-from filters.registry.failures import Failure
+from filters.registry.failures import CallFailure, Failure
 from filters.registry.merging import settle
-from filters.registry.values import ConsentSubject
+from filters.registry.values import ConsentSubject, StoredConsent
+from filters.registry.writing import find_address_problem
 from filters.sms.note_seal import NONCE_BYTES, NoteSeal
 from filters.vocabulary import Channel, RecipientType
 from gateway.registry.failures import failure_words
@@ -124,7 +125,12 @@ class Questions:
         subjects = await self._book.waiting(link.code)
         self._waiting[link.code] = len(subjects)
         for subject in subjects:
-            found = await link.api.with_priority(Priority.QUERY).status(link.registry, subject)
+            found: StoredConsent | CallFailure | None = None
+            if find_address_problem(subject.recipient, subject.channel) is not None:
+                # Its will cannot be learnt, and unknown means no; the others must not wait for it.
+                self._failures["unaskable"] += 1
+            else:
+                found = await link.api.with_priority(Priority.QUERY).status(link.registry, subject)
             if isinstance(found, Failure):
                 self._failures[failure_words(found)] += 1
                 if found.advice is not Advice.NEVER:

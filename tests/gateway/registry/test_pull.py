@@ -5,11 +5,13 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from filters.consent import Change, Consent
+from filters.registry.merging import subjects_of
 from filters.registry.values import ConsentSubject
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pull import LAG_S, WINDOW_S, unpack_place
 from tests.support.registry_world import CONSENTS, RegistryWorld, item
-from tests.support.sync_world import BRAND, SyncWorld, movement
+from tests.support.sync_world import BRAND, KEYS, SLOT, SyncWorld, movement
 
 HOUR_S, DAY_S = 3600, 86_400
 
@@ -202,6 +204,23 @@ async def test_what_waits_for_an_answer_holds_the_watermark(sync: SyncWorld, wor
 
 def sync_subject(recipient: str) -> ConsentSubject:
     return ConsentSubject(recipient, Channel.EMAIL, RecipientType.INDIVIDUAL)
+
+
+@pytest.mark.parametrize("person", ["ayşe@example.com", "o'hara@example.com"])
+async def test_who_cannot_be_asked_for_is_refused_and_holds_up_nobody(
+    sync: SyncWorld, world: RegistryWorld, person: str
+) -> None:
+    """An address that we take and the registry's queries do not: its will is unknown, which means no."""
+    await world.call("POST", CONSENTS, item(recipient="next@example.com"))
+    await sync.store.apply(
+        BRAND,
+        [Change(KEYS.derive(BRAND, person.encode()), *SLOT, Consent(Status.APPROVED, 1_700_000_000, "HS_WEB"))],
+    )
+    await sync.book.add(BRAND, [*subjects_of(person), *subjects_of("next@example.com")])
+    await sync.questions.ask(sync.link)
+    assert await sync.book.waiting(BRAND) == ()
+    assert await sync.status(person) is Status.REJECTED
+    assert await sync.status("next@example.com") is Status.APPROVED
 
 
 async def test_questions_lie_sealed_in_the_store(sync: SyncWorld) -> None:
