@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from filters.registry.calls.consents import is_request_id
 from filters.registry.failures import Failure, Refused
 from filters.registry.writing import MAX_BULK, find_problem
 from gateway.registry.parked import ADDRESS_UNKNOWN
@@ -104,6 +105,11 @@ class Sending:
                 self._weather.failed(link.code, answer)
             return False
         self._weather.answered(link.code)
+        if not is_request_id(answer.request_id):
+            # An id of a form that the registry itself does not let us ask for: one by one they are answered at once.
+            self._agenda.alone.update(waiting.item.item_id for waiting in listed)
+            log.error("report.list_without_id", brand=link.code, reports=len(listed))
+            return False
         items = list_items([each.item.item_id for each in listed], [each.pair for each in listed], answer.items)
         await self._flights.begin(link.code, answer.request_id, self._clock(), items)
         self._agenda.take_off(listed)

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
 import pytest
 
+from filters.registry.failures import CallFailure, Failure
+from filters.registry.values import BulkAccepted, ConsentToAdd, RegistryBrand
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pending import PendingState
+from gateway.registry.ports import RegistryApi
 from gateway.registry.reporting.flights import FIRST_POLL_S
 from tests.support.reporting_world import DAY_S, HOUR_S, ReportingWorld, consent
 
 AYSE = "ayse@example.com"
 MAIL = (Channel.EMAIL, RecipientType.INDIVIDUAL)
+
+
+class OddIds:
+    """The registry's client, but lists are taken under another id than the registry gave."""
+
+    def __init__(self, api: RegistryApi, request_id: str) -> None:
+        self._api = api
+        self._request_id = request_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    async def bulk_add(self, brand: RegistryBrand, items: Sequence[ConsentToAdd]) -> BulkAccepted | CallFailure:
+        answer = await self._api.bulk_add(brand, items)
+        return answer if isinstance(answer, Failure) else answer._replace(request_id=self._request_id)
 
 
 async def test_a_consent_from_before_a_refusal_of_ours_is_not_registered_any_more(world: ReportingWorld) -> None:
@@ -90,3 +112,16 @@ async def test_a_consent_whose_refusal_still_waits_goes_first(world: ReportingWo
     await world.work_for(60, 5)
     assert world.stored(AYSE) == ("RET", "HS_WEB")
     assert (await world.waiting(), await world.parked()) == ([], {})
+
+
+@pytest.mark.parametrize("request_id", ["x" * 32, "1" * 20, "a1" * 20, "a1" * 200, "ş1"])
+async def test_a_list_that_cannot_be_asked_for_is_told_one_by_one(world: ReportingWorld, request_id: str) -> None:
+    """The registry took it under an id that it does not let anybody ask for; nothing else waits for that."""
+    for number in range(25):
+        world.consented(f"kisi{number}@example.com")
+        await world.refuse(f"kisi{number}@example.com")
+    world.link = replace(world.link, api=cast("RegistryApi", OddIds(world.client, request_id)))
+    world.make_reporter()
+    await world.work_for(FIRST_POLL_S, 30)
+    assert (await world.waiting(), await world.parked()) == ([], {})
+    assert len(world.stored_times()) == 25
