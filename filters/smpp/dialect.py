@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from zlib import crc32
 
@@ -119,7 +120,7 @@ class SmppDialect:
         try:
             for position, text in zip(kept, texts, strict=True):
                 destination = request.destinations[position]
-                reference = _reference(request, destination, text)
+                reference = partial(_reference, request, destination, text)
                 groups.append(write_messages(request, destination, text, reference))
         except ValueError:
             raise RequestRefusedError(

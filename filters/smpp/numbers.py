@@ -126,6 +126,7 @@ FIXED_LENGTHS: Final[dict[int, int]] = {
 
 # esm_class (5.2.12)
 MODE_MASK: Final = 0x03
+STORE_AND_FORWARD: Final = 0x03
 TYPE_MASK: Final = 0x3C
 TYPE_RECEIPT: Final = 0x04
 HAS_HEADER: Final = 0x40

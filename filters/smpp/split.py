@@ -6,6 +6,7 @@ septet, or two surrogates, are never parted; the part before then ends one unit 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ MAX_UNSPLIT: Final = 254
 MAX_PAYLOAD: Final = 0xFFFF
 
 
+_new = tuple.__new__
 _OCTETS: Final = (Scheme.ASCII, Scheme.LATIN_1)
 
 
@@ -49,14 +51,16 @@ class TooLongError(ValueError):
     """The text needs more parts than there can be."""
 
 
-def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> list[Piece]:
-    """``text`` in as few pieces as ``style`` allows. Raises ``TooLongError``; ``ValueError`` for characters that the
-    coding lacks."""
+def split_text(text: str, coding: Coding, style: LongStyle, find_reference: Callable[[], int]) -> list[Piece]:
+    """``text`` in as few pieces as ``style`` allows. ``find_reference`` is asked where they are several.
+
+    Raises ``TooLongError``; ``ValueError`` for characters that the coding lacks.
+    """
     units = encode_units(text, coding)
     if style in (LongStyle.PAYLOAD, LongStyle.UNSPLIT):
         return [_whole(units, coding, is_in_tlv=style is LongStyle.PAYLOAD)]
     if coding.is_plain and len(units) <= capacity(coding, 0):
-        return [Piece(write_units(units, coding))]
+        return [_new(Piece, (write_units(units, coding), 0, (), False))]
     shifts = {"has_turkish_shift": coding.has_turkish_shift, "has_turkish_locking": coding.has_turkish_locking}
     header = render_header(None, **shifts)
     # What the SMSC will send a Latin-1 text as depends on its letters.
@@ -73,6 +77,7 @@ def split_text(text: str, coding: Coding, style: LongStyle, reference: int) -> l
     cuts = _cut(units, coding, _room(coding, len(header), is_wide_text=is_wide_text))
     if len(cuts) > MAX_PARTS:
         raise TooLongError("more than 255 parts")
+    reference = find_reference()
     pieces = []
     for number, cut in enumerate(cuts, 1):
         if is_header:

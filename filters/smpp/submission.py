@@ -7,7 +7,7 @@ its sender encoded it and cut anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,8 +15,8 @@ from filters.phone import PhoneError, PhoneNumber, parse_phone
 from filters.smpp.coding import Coding, DefaultAlphabet, decode_units, find_coding, read_units
 from filters.smpp.fields import Address, PduError, Tlv
 from filters.smpp.message import ShortMessage, change_text
-from filters.smpp.numbers import HAS_HEADER, MODE_MASK, TYPE_MASK, VENDOR_TAGS, CommandStatus, Tag
-from filters.smpp.split import MAX_UNSPLIT, LongStyle, capacity, split_text
+from filters.smpp.numbers import HAS_HEADER, MODE_MASK, STORE_AND_FORWARD, TYPE_MASK, VENDOR_TAGS, CommandStatus, Tag
+from filters.smpp.split import MAX_UNSPLIT, PART_OCTETS, LongStyle, capacity, split_text
 from filters.smpp.tags import TagRules, find_class, find_type
 from filters.smpp.times import parse_schedule
 from filters.smpp.user_data import UserData, parse_user_data
@@ -72,6 +72,53 @@ def read_submission(
     ``PduError``.
     """
     first = parts[0]
+    if len(parts) == 1 and _is_ordinary(first):
+        kind, coding, units = TextKind.PLAIN, find_coding(first.data_coding, reading.default_alphabet), b""
+        if coding is None:
+            kind = TextKind.BINARY
+        else:
+            units = read_units(first.payload, coding)
+    else:
+        kind, coding, units = _read_parts(parts, reading.default_alphabet)
+    text, alphabet = "", Alphabet.AUTO
+    if coding is not None:
+        try:
+            text = decode_units(units, coding)
+        except ValueError:
+            raise PduError(CommandStatus.SUBMIT_FAILED, "the text is not in the alphabet of its data_coding") from None
+        alphabet = coding.alphabet
+        if style is None:
+            style = _style_of(first, len(units), coding, reading.long_style)
+    request = SmppRequest(
+        owner, tuple(parts), tuple(destinations), text, coding, style if style is not None else reading.long_style
+    )
+    has_tags = not reading.tags.is_silent
+    return Submission(
+        dialect=DIALECT,
+        operation=operation,
+        recipients=[SmsRecipient(find_number(address), address.value, 0) for address in destinations],
+        texts=[text],
+        sender_title=first.source.value,
+        credential_id=owner,
+        tag_class=find_class(first, system_type, reading.tags) if has_tags else None,
+        tag_type=find_type(first, reading.tags) if has_tags else None,
+        kind=kind,
+        alphabet=alphabet,
+        send_at=parse_schedule(first.schedule, now) if first.schedule else None,
+        fields={DIALECT: request},
+    )
+
+
+def _is_ordinary(message: ShortMessage) -> bool:
+    """Whether the payload is the text as it stands: no header, no parameters, nothing special about it."""
+    return not (
+        message.tlvs or message.protocol_id or message.canned_id or message.esm_class not in (0, STORE_AND_FORWARD)
+    )
+
+
+def _read_parts(parts: Sequence[ShortMessage], default: DefaultAlphabet) -> tuple[TextKind, Coding | None, bytes]:
+    """What kind of message it is, and the coding and units of its whole text where it is one to read."""
+    first = parts[0]
     datas: list[UserData] = []
     is_canned = False
     for message in parts:
@@ -82,37 +129,13 @@ def read_submission(
             raise PduError(CommandStatus.SUBMIT_FAILED, "parts of one message with different times or protocols")
         is_canned = is_canned or message.canned_id != 0
         datas.append(_user_data(message))
-    coding = _coding_of(first, datas, reading.default_alphabet)
-    kind, text, alphabet = TextKind.BINARY, "", Alphabet.AUTO
+    coding = _coding_of(first, datas, default)
     if is_canned:
         # The text lies at the SMSC under a number.
-        kind, coding = TextKind.TEMPLATE, None
-    elif coding is not None:
-        units = b"".join([read_units(data.content, coding, data.header_bytes) for data in datas])
-        try:
-            text = decode_units(units, coding)
-        except ValueError:
-            raise PduError(CommandStatus.SUBMIT_FAILED, "the text is not in the alphabet of its data_coding") from None
-        kind, alphabet = TextKind.PLAIN, coding.alphabet
-        if style is None:
-            style = _style_of(first, len(units), coding, reading.long_style)
-    request = SmppRequest(
-        owner, tuple(parts), tuple(destinations), text, coding, style if style is not None else reading.long_style
-    )
-    return Submission(
-        dialect=DIALECT,
-        operation=operation,
-        recipients=[SmsRecipient(find_number(address), address.value, 0) for address in destinations],
-        texts=[text],
-        sender_title=first.source.value,
-        credential_id=owner,
-        tag_class=find_class(first, system_type, reading.tags),
-        tag_type=find_type(first, reading.tags),
-        kind=kind,
-        alphabet=alphabet,
-        send_at=parse_schedule(first.schedule, now),
-        fields={DIALECT: request},
-    )
+        return TextKind.TEMPLATE, None, b""
+    if coding is None:
+        return TextKind.BINARY, None, b""
+    return TextKind.PLAIN, coding, b"".join([read_units(data.content, coding, data.header_bytes) for data in datas])
 
 
 def find_number(address: Address) -> PhoneNumber | None:
@@ -128,10 +151,12 @@ def find_number(address: Address) -> PhoneNumber | None:
         return None
 
 
-def write_messages(request: SmppRequest, destination: Address, text: str, reference: int) -> list[ShortMessage]:
+def write_messages(
+    request: SmppRequest, destination: Address, text: str, reference: Callable[[], int]
+) -> list[ShortMessage]:
     """What leaves for ``destination``. Raises ``ValueError`` where ``text`` does not go into the sender's coding.
 
-    ``reference`` is what the parts of a changed text have in common.
+    ``reference`` tells what the parts of a changed text have in common; it is asked where there are parts.
     """
     first = request.parts[0]
     if request.coding is None or text == request.text:
@@ -182,6 +207,8 @@ def _style_of(message: ShortMessage, size: int, coding: Coding, usual: LongStyle
     """How a message that came whole goes on when it has grown: cut by the SMSC where its sender leaves that to it."""
     if message.is_in_tlv:
         return LongStyle.PAYLOAD
+    if size <= PART_OCTETS:
+        return usual
     if size > capacity(coding, 0) and size <= MAX_UNSPLIT:
         return LongStyle.UNSPLIT
     return usual

@@ -27,6 +27,13 @@ class TagRules:
     classes: Mapping[bytes, MessageClass] = field(default_factory=dict)
     type_tlv: int | None = None
     types: Mapping[bytes, RecipientType] = field(default_factory=dict)
+    is_silent: bool = field(init=False, repr=False, compare=False)
+    """Whether no message can say anything by these rules."""
+
+    def __post_init__(self) -> None:
+        says = (self.bind_class, self.bind_type, self.class_tlv, self.type_tlv)
+        is_silent = not (self.system_types or self.service_types) and says == (None, None, None, None)
+        object.__setattr__(self, "is_silent", is_silent)
 
 
 def find_class(message: ShortMessage, system_type: str, rules: TagRules) -> MessageClass | None:

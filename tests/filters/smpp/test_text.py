@@ -56,7 +56,7 @@ def test_parts_say_what_the_whole_said(name: str, style: LongStyle, data: st.Dat
     """Each part fits 140 octets, no pair is torn, and together they are the text again."""
     text = data.draw(texts(name))
     coding = CODINGS[name]
-    pieces = split_text(text, coding, style, 0x1234)
+    pieces = split_text(text, coding, style, lambda: 0x1234)
     units = b""
     for piece in pieces:
         headed = bool(piece.esm_class & HAS_HEADER)
@@ -87,7 +87,7 @@ def test_parts_say_what_the_whole_said(name: str, style: LongStyle, data: st.Dat
 
 def test_more_than_255_parts_are_refused() -> None:
     with pytest.raises(TooLongError):
-        split_text("x" * 40_000, CODINGS["gsm"], LongStyle.HEADER_8, 1)
+        split_text("x" * 40_000, CODINGS["gsm"], LongStyle.HEADER_8, lambda: 1)
 
 
 @given(st.binary(max_size=200).map(lambda octets: bytes(octet & 0x7F for octet in octets)), st.integers(0, 12))
@@ -114,7 +114,7 @@ def test_noise_for_a_header_is_refused_or_read(payload: bytes) -> None:
 
 
 def parts_of(text: str, name: str, style: LongStyle, reference: int = 9) -> list[ShortMessage]:
-    pieces = split_text(text, CODINGS[name], style, reference)
+    pieces = split_text(text, CODINGS[name], style, lambda: reference)
     return [
         ShortMessage(
             SHOP,
@@ -163,7 +163,7 @@ def test_parts_in_any_order_make_the_same_message(style: LongStyle, text: str, s
     )
     assert submission.texts == [text]
     request = submission.fields["smpp"]
-    assert [message._replace(tlvs=()) for message in write_messages(request, SOMEBODY, text, 1)] == [
+    assert [message._replace(tlvs=()) for message in write_messages(request, SOMEBODY, text, lambda: 1)] == [
         part._replace(tlvs=()) for part in parts
     ], "an unchanged text leaves in the octets in which it came"
 
@@ -239,9 +239,9 @@ def test_turkish_shift_is_kept_when_the_text_grows() -> None:
         reading=LinkReading(), now=0.0,
     )  # fmt: skip
     assert (submission.texts[0], submission.alphabet) == ("ağ" * 50, Alphabet.TURKISH)
-    grown = write_messages(submission.fields["smpp"], SOMEBODY, submission.texts[0] + " RET", 5)
+    grown = write_messages(submission.fields["smpp"], SOMEBODY, submission.texts[0] + " RET", lambda: 5)
     assert len(grown) == 1
-    grown = write_messages(submission.fields["smpp"], SOMEBODY, submission.texts[0] + " RET SHOP 3338", 5)
+    grown = write_messages(submission.fields["smpp"], SOMEBODY, submission.texts[0] + " RET SHOP 3338", lambda: 5)
     assert len(grown) == 2
     for number, part in enumerate(grown, 1):
         data = parse_user_data(part.payload)
