@@ -80,6 +80,7 @@ def test_whom_the_index_does_not_know_the_registry_is_asked_about(
         move(registry, status, person)
 
     def change(made: dict[str, Any]) -> None:
+        made["gateway"]["workers"] = 1
         made["registry"] = settings | {"requery_missing": True}
 
     gateway = make_gateway(change=change)
