@@ -29,7 +29,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -40,14 +39,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
 from loadtest import postfix_proxy
+from loadtest.bench_machine import describe_machine
 from loadtest.bench_page import render_page, render_tables
-from loadtest.bench_results import LatencyRun, Machine, Results, Run, Scenario
+from loadtest.bench_results import LatencyRun, Results, Run, Scenario
 from loadtest.bench_servers import (
     RECIPIENT,
     SENDER,
@@ -196,7 +195,9 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
         console.print(f"[yellow]without Postfix's before-queue proxy:[/yellow] {missing}")
         routes.remove("postfix")
     scenarios = [each for each in SCENARIOS if not options.scenario or each.name in options.scenario]
-    results = Results(describe_machine(routes), datetime.now(UTC).strftime("%Y-%m-%d"), scenarios, options.rounds)
+    results = Results(
+        describe_machine(_versions(routes)), datetime.now(UTC).strftime("%Y-%m-%d"), scenarios, options.rounds
+    )
     directory = Path(tempfile.mkdtemp(prefix="izinkapi-bench-", dir=options.directory))
     directory.chmod(0o755)  # Postfix's processes are another user's
     try:
@@ -229,27 +230,13 @@ def measure(options: argparse.Namespace, console: Console) -> Results:
     return results
 
 
-def describe_machine(routes: Sequence[str]) -> Machine:
-    """In general terms: what somebody needs to judge the figures, and nothing that names this machine."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+def _versions(routes: Sequence[str]) -> dict[str, str]:
+    """Of the servers that stand between sender and sink."""
     redis = subprocess.run([find_program("redis-server"), "--version"], check=True, capture_output=True, text=True)
-    versions = {
-        "Linux": platform.release().partition("-")[0],
-        "Python": platform.python_version(),
-        "uvloop": version("uvloop"),
-        "Redis": next((word[2:] for word in redis.stdout.split() if word.startswith("v=")), "?"),
-    }
+    versions = {"Redis": next((word[2:] for word in redis.stdout.split() if word.startswith("v=")), "?")}
     if "postfix" in routes:
         versions["Postfix"] = postfix_proxy.version()
-    return Machine(os.cpu_count() or 1, model, round(memory, 1), versions, round(os.getloadavg()[0], 2))
+    return versions
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,6 +3,7 @@
     python -m loadtest.bench_sms                  everything, about a minute
     python -m loadtest.bench_sms --quick          the same in seconds, to see that it runs
     python -m loadtest.bench_sms --only bulk --json
+    python -m loadtest.bench_sms --write-page     also write docs/benchmarks-sms.md
 
 ``single``  requests with one recipient, Netgsm REST v2 and Infobip v3, through the gateway and through a bare aiohttp
             reverse proxy before the same provider, in turns; each serves with one process
@@ -29,12 +30,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import uvloop
 
 from loadtest import bench_smpp
+from loadtest.bench_machine import describe_machine
+from loadtest.bench_sms_results import Bulk, Found, Single, render_lines, render_page
 from loadtest.process_time import cpu_time
 from loadtest.smpp_gateway import seed_numbers
 from loadtest.sms_ends import Load, Provider, write_request
@@ -45,10 +49,7 @@ PARTS = ("single", "bulk", "smpp")
 _TEXT = "Sonbahar indirimi basladi: secili urunlerde yuzde 40. Bugun son gun, magazada ve sitede."
 _SUFFIX = b"RET ORNEK"
 _NUMBERS = 1000
-_TARGET_PER_S = 2000.0
-_TARGET_SHARE = 0.7
-_TARGET_BULK_MS = 500.0
-_TARGET_SMPP_PER_S = 3000.0
+_PAGE = Path(__file__).parent.parent / "docs" / "benchmarks-sms.md"
 
 
 class Size(NamedTuple):
@@ -64,33 +65,6 @@ class Size(NamedTuple):
 
 WHOLE = Size(rounds=4, seconds=3.0, connections=32, recipients=50_000, bulk_rounds=5, smpp_messages=20_000)
 QUICK = Size(rounds=1, seconds=0.3, connections=8, recipients=2_000, bulk_rounds=1, smpp_messages=500)
-
-
-class Single(NamedTuple):
-    """One dialect, one way: the best round. ``share`` of the bare proxy's requests per second (of CPU: inverted)."""
-
-    dialect: str
-    way: str
-    per_second: float
-    cpu_us: float
-    p50_ms: float
-    p99_ms: float
-    share: float = 1.0
-    cpu_share: float = 1.0
-
-
-class Bulk(NamedTuple):
-    """One large request: the best round."""
-
-    dialect: str
-    texts: str
-    recipients: int
-    to_upstream_ms: float
-    after_ms: float
-    all_ms: float
-    cpu_ms: float
-    us_per_recipient: float
-    longest_wait_ms: float
 
 
 def number_of(number: int) -> str:
@@ -264,9 +238,9 @@ async def _measure_http(directory: Path, parts: list[str], size: Size) -> dict[s
     return found
 
 
-def measure(parts: list[str], size: Size, directory: Path) -> dict[str, list[NamedTuple]]:
+def measure(parts: list[str], size: Size, directory: Path) -> Found:
     """By part what was found; ``directory`` holds the gateways' files."""
-    found: dict[str, list[NamedTuple]] = {}
+    found: Found = {}
     if "single" in parts or "bulk" in parts:
         found.update(uvloop.run(_measure_http(directory, parts, size)))  # type: ignore[arg-type] # lists vary
     if "smpp" in parts:
@@ -277,60 +251,25 @@ def measure(parts: list[str], size: Size, directory: Path) -> dict[str, list[Nam
     return found
 
 
-def _print(found: dict[str, list[NamedTuple]]) -> None:
-    for single in found.get("single", []):
-        assert isinstance(single, Single)
-        print(
-            f"single {single.dialect:8} {single.way:8} {single.per_second:7.0f} requests/s, {single.cpu_us:4.0f} µs CPU"
-            f" each, p50 {single.p50_ms:.1f} ms, p99 {single.p99_ms:.1f} ms; {single.share:.2f} of bare"
-            f" (by CPU {single.cpu_share:.2f})"
-        )
-    for bulk in found.get("bulk", []):
-        assert isinstance(bulk, Bulk)
-        print(
-            f"bulk   {bulk.dialect:8} text {bulk.texts:4} {bulk.recipients} recipients: {bulk.to_upstream_ms:.0f} ms to"
-            f" the provider + {bulk.after_ms:.0f} ms after its answer = {bulk.all_ms:.0f} ms; {bulk.cpu_ms:.0f} ms CPU,"
-            f" {bulk.us_per_recipient:.1f} µs a recipient; a neighbour's longest wait {bulk.longest_wait_ms:.0f} ms"
-        )
-    for run in found.get("smpp", []):
-        assert isinstance(run, bench_smpp.Run)
-        print(
-            f"smpp   {run.way:8} {run.per_second:7.0f} submit_sm/s at window {run.window}, {run.cpu_us:.0f} µs CPU"
-            f" each, p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms"
-        )
-    for words, value, target in _targets(found):
-        print(f"{'ok  ' if value >= target else 'MISS'} {words}: {value:.2f} (at least {target:g})")
-
-
-def _targets(found: dict[str, list[NamedTuple]]) -> Iterator[tuple[str, float, float]]:
-    for single in found.get("single", []):
-        assert isinstance(single, Single)
-        if single.way == "gateway":
-            yield f"{single.dialect} requests/s", single.per_second, _TARGET_PER_S
-            yield f"{single.dialect} share of the bare proxy", single.share, _TARGET_SHARE
-    for bulk in found.get("bulk", []):
-        assert isinstance(bulk, Bulk)
-        per_500_ms = bulk.recipients * _TARGET_BULK_MS / bulk.all_ms
-        yield f"recipients within {_TARGET_BULK_MS:.0f} ms, text {bulk.texts}", per_500_ms, 50_000
-    for run in found.get("smpp", []):
-        assert isinstance(run, bench_smpp.Run)
-        if run.way == "whole":
-            yield "submit_sm/s", run.per_second, _TARGET_SMPP_PER_S
-
-
 def main() -> None:
     """Print the figures, and which of the targets they meet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small numbers: to see that it runs")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part (again for more)")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write-page", action="store_true", help="write docs/benchmarks-sms.md")
     options = parser.parse_args()
+    size = QUICK if options.quick else WHOLE
+    machine = describe_machine()
     with tempfile.TemporaryDirectory(prefix="bench-sms-") as directory:
-        found = measure(options.only or list(PARTS), QUICK if options.quick else WHOLE, Path(directory))
+        found = measure(options.only or list(PARTS), size, Path(directory))
     if options.json:
         print(json.dumps({part: [each._asdict() for each in runs] for part, runs in found.items()}, indent=1))
     else:
-        _print(found)
+        print("\n".join(render_lines(found)))
+    if options.write_page:
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        _PAGE.write_text(render_page(found, machine, today, size.rounds, size.connections), encoding="utf-8")
 
 
 if __name__ == "__main__":

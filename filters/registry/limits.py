@@ -28,9 +28,9 @@ HOUR_S = 3600
 _MINUTE_S = 60
 _KEPT_MINUTES = HOUR_S // _MINUTE_S + 1
 LONGEST_BLOCK_S = HOUR_S + _MINUTE_S
-ON_THE_WAY_S = 1.0
-"""An unanswered request is taken to have reached the registry within this time: a slow registry, or a process that
-died with its answers outstanding, must not hold up everybody."""
+ON_THE_WAY_S = 5.0
+"""An unanswered request is taken to have been counted by the registry within this time: a registry that does not
+answer, or a process that died with its answers outstanding, must not hold up everybody for ever."""
 
 
 @dataclass(frozen=True, slots=True)

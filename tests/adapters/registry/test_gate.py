@@ -55,8 +55,10 @@ async def test_refusals_go_before_bulk_verification() -> None:
     gate, gone = RateGate(limits=Limits(per_second=1, window_s=1.0)), []
 
     async def go(priority: Priority) -> None:
-        assert isinstance(await gate.enter(Quota.NONE, priority, 20), float)
+        turn = await gate.enter(Quota.NONE, priority, 20)
+        assert isinstance(turn, float)
         gone.append(priority)
+        await gate.leave(turn)
 
     await go(Priority.ROUTINE)
     async with asyncio.TaskGroup() as tasks:
@@ -107,8 +109,10 @@ async def test_a_request_that_would_wait_too_long_comes_back_unsent(
 async def test_patience_ends_while_others_go_first() -> None:
     """The turn that was not waited for is not counted."""
     gate = RateGate(limits=Limits(per_second=1, window_s=1.0))
-    assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 1), float)
+    turn = await gate.enter(Quota.NONE, Priority.ROUTINE, 1)
+    assert isinstance(turn, float)
     assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 0.1), Limited)
+    await gate.leave(turn)
     assert isinstance(await gate.enter(Quota.NONE, Priority.ROUTINE, 5), float)
     await gate.close()
 

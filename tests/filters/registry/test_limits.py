@@ -60,7 +60,7 @@ def test_never_more_than_ten_in_any_second(
     st.lists(st.tuples(st.floats(0, 0.3), st.floats(0, 1), st.floats(0, 1)), min_size=11, max_size=60),
 )
 def test_never_more_than_ten_in_any_second_of_the_registrys(steps: list[tuple[float, float, float]]) -> None:
-    """However long each request is on its way there, and its answer on the way back, up to a second in all."""
+    """However long each request is on its way there, and its answer on the way back, up to five seconds in all."""
     state, now = LimiterState(), 1_000_000.0
     arrived: list[float] = []
     answers: list[tuple[float, float]] = []
@@ -102,7 +102,7 @@ def test_an_answer_frees_its_place_a_window_later() -> None:
 
 
 def test_what_is_never_answered_does_not_hold_up_others_for_ever() -> None:
-    """A process that died with ten requests under way costs the others two seconds."""
+    """A process that died with ten requests under way costs the others six seconds."""
     state = LimiterState()
     for _ in range(10):
         state, _ = take(state, Quota.NONE, 50.0, LIMITS)
