@@ -53,6 +53,7 @@ class Connection(BaseProtocol):
         self._message: RawResponseMessage | None = None
         self._payload: StreamReader | None = None
         self._received = 0
+        self._timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
 
     @property
@@ -60,33 +61,32 @@ class Connection(BaseProtocol):
         """Open, and with nothing under way."""
         return self.transport is not None and not self.transport.is_closing() and self._answer is None
 
-    async def ask(self, head: bytes, body: bytes, within_s: float) -> HttpResponse | UpstreamFault:
-        """The answer, or ``LOST``, ``TIMED_OUT`` or ``GARBAGE``; after those three the connection is closed."""
+    def ask(self, head: bytes, body: bytes, within_s: float) -> asyncio.Future[HttpResponse | UpstreamFault]:
+        """The answer to come, or ``LOST``, ``TIMED_OUT`` or ``GARBAGE``; after those three the connection is closed.
+
+        Who waits no longer has to call ``abort``.
+        """
         assert self.transport is not None
-        answer: asyncio.Future[HttpResponse | UpstreamFault] = self._loop.create_future()
-        self._answer = answer
+        loop = self._loop
+        self._answer = answer = loop.create_future()
         self._message = self._payload = None
         self._received = 0
         self._parser = HttpResponseParser(
             self,
-            self._loop,
+            loop,
             self._max_bytes + _HEAD_ROOM,  # never paused: what is too much ends it
             read_until_eof=True,
             auto_decompress=False,
             max_line_size=MAX_FIELD_BYTES,
             max_field_size=MAX_FIELD_BYTES,
         )
-        timer = self._loop.call_later(within_s, self._end, UpstreamFault.TIMED_OUT)
-        self.transport.write(head + body if len(body) < MAX_FIELD_BYTES else head)
-        if len(body) >= MAX_FIELD_BYTES:
+        self._timer = loop.call_later(within_s, self._end, UpstreamFault.TIMED_OUT)
+        if len(body) < MAX_FIELD_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
             self.transport.write(body)
-        try:
-            return await answer
-        finally:
-            timer.cancel()
-            self._answer = self._parser = None
-            if not answer.done() or answer.cancelled():
-                self.abort()
+        return answer
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -104,7 +104,7 @@ class Connection(BaseProtocol):
         """Nothing to resume; the library's own would feed the parser again while its answer is taken."""
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None or self._answer.done() or self._parser is None:
+        if self._answer is None or self._parser is None:
             self.abort()  # nobody asked for this
             return
         self._received += len(data)
@@ -126,8 +126,7 @@ class Connection(BaseProtocol):
             self._finish()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        answer = self._answer
-        if answer is not None and not answer.done():
+        if self._answer is not None:
             if self._parser is not None and self._message is not None and exc is None:
                 try:
                     self._parser.feed_eof()  # an answer without a length ends here
@@ -158,10 +157,16 @@ class Connection(BaseProtocol):
         if transport is not None and (message.should_close or transport.get_write_buffer_size()):
             transport.abort()
         headers = tuple([(name.lower(), value) for name, value in message.headers.items()])
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(HttpResponse(message.code, headers, body))
+        self._tell(HttpResponse(message.code, headers, body))
 
     def _end(self, fault: UpstreamFault) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(fault)
+        self._tell(fault)
         self.abort()
+
+    def _tell(self, result: HttpResponse | UpstreamFault) -> None:
+        answer, self._answer, self._parser = self._answer, None, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if answer is not None and not answer.done():
+            answer.set_result(result)

@@ -53,7 +53,11 @@ class Connections:
             if until is not None and loop.time() > until:
                 self._keep(connection, loop)  # for the request when it has been decided again
                 return UpstreamFault.EXPIRED
-        answer = await connection.ask(head, request.body, left_s)
+        try:
+            answer = await connection.ask(head, request.body, left_s)
+        except BaseException:  # nobody waits for it any more, and the next one must not get it
+            connection.abort()
+            raise
         if connection.is_usable:
             self._keep(connection, loop)
         return answer

@@ -41,6 +41,13 @@ class Turns:
     def waiting(self) -> int:
         return sum(not future.done() for future in self._waiting)
 
+    def take_at_once(self) -> bool:
+        """Whether there was one to be had without waiting."""
+        if self._interval_s or not self._free or self._waiting:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self, within_s: float) -> Turn:
         """``TAKEN`` within ``within_s``, or why not."""
         deadline = self._monotonic() + within_s
@@ -101,10 +108,7 @@ class Breaker:
         self._failures = 0
         self._closed_from = 0.0
         self._is_trying = False
-
-    @property
-    def is_open(self) -> bool:
-        return self._failures >= self._limit
+        self.is_open = False
 
     def may_pass(self) -> bool:
         """Whether a request may go now; one that may has to report how it ended."""
@@ -117,10 +121,8 @@ class Breaker:
 
     def note(self, has_failed: bool) -> None:
         self._is_trying = False
-        if not has_failed:
-            self._failures = 0
-            return
-        self._failures += 1
+        self._failures = self._failures + 1 if has_failed else 0
+        self.is_open = self._failures >= self._limit
         if self.is_open:
             self._closed_from = self._monotonic() + self._open_s
 

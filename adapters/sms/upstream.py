@@ -7,6 +7,7 @@ not be made has sent nothing; after that, silence, a broken connection and garba
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -40,18 +41,18 @@ class HttpUpstream:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._name = settings.name
         self._observer = observer
         self._turns = Turns(settings.max_connections, settings.max_waiting, settings.max_rate, monotonic)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_s, monotonic)
         self._connections = Connections(settings, partial(observer.on_connection, settings.name))
         self._under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._drained: asyncio.Future[None] | None = None
         self._last_fault = ""
 
     @property
     def name(self) -> str:
-        return self._settings.name
+        return self._name
 
     @property
     def is_known(self) -> bool:
@@ -64,11 +65,9 @@ class HttpUpstream:
     async def close(self, drain_s: float = 0.0) -> None:
         """Let requests under way end within ``drain_s``, then close the connections."""
         if self._under_way and drain_s:
-            try:
-                async with asyncio.timeout(drain_s):
-                    await self._idle.wait()
-            except TimeoutError:
-                pass
+            self._drained = asyncio.get_running_loop().create_future()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained, drain_s)
         await self._connections.close()
 
     def describe(self) -> dict[str, object]:
@@ -82,39 +81,42 @@ class HttpUpstream:
     async def send(self, request: HttpRequest, valid_s: float | None = None) -> HttpResponse | UpstreamFault:
         """The provider's answer, whatever its status. ``valid_s``: so long it may wait for turn and connection."""
         until = None if valid_s is None else asyncio.get_running_loop().time() + valid_s
-        if not self._breaker.may_pass():
-            self._observer.on_reply(self.name, UpstreamFault.UNREACHABLE)
+        breaker, turns = self._breaker, self._turns
+        if breaker.is_open and not breaker.may_pass():
+            self._observer.on_reply(self._name, UpstreamFault.UNREACHABLE)
             return UpstreamFault.UNREACHABLE
-        waiting_s = self._settings.waiting_s
-        is_bound_by_decision = valid_s is not None and valid_s < waiting_s
-        turn = await self._turns.take(valid_s if valid_s is not None and is_bound_by_decision else waiting_s)
-        if turn is not Turn.TAKEN:
-            self._breaker.give_up_trying()
-            fault = UpstreamFault.NO_ROOM
-            if turn is Turn.EXPIRED and is_bound_by_decision:
-                fault = UpstreamFault.EXPIRED
-            self._observer.on_reply(self.name, fault)
+        if not turns.take_at_once() and (fault := await self._await_turn(valid_s)) is not None:
+            breaker.give_up_trying()
+            self._observer.on_reply(self._name, fault)
             return fault
         self._under_way += 1
-        self._idle.clear()
         try:
             answer = await self._connections.ask(request, until)
         except BaseException:
-            self._breaker.note(True)
+            breaker.note(True)
             raise
         finally:
             self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-            self._turns.release()
+            if self._drained is not None and not self._under_way and not self._drained.done():
+                self._drained.set_result(None)
+            turns.release()
         if isinstance(answer, UpstreamFault):
             self._last_fault = str(answer)
-            self._breaker.note(answer in _FAILED)
-            self._observer.on_reply(self.name, answer)
+            breaker.note(answer in _FAILED)
+            self._observer.on_reply(self._name, answer)
         else:
-            self._breaker.note(False)
-            self._observer.on_reply(self.name, _result_of(answer.status))
+            breaker.note(False)
+            self._observer.on_reply(self._name, _result_of(answer.status))
         return answer
+
+    async def _await_turn(self, valid_s: float | None) -> UpstreamFault | None:
+        """Why there is no turn, or None once there is."""
+        waiting_s = self._settings.waiting_s
+        is_bound_by_decision = valid_s is not None and valid_s < waiting_s
+        turn = await self._turns.take(valid_s if valid_s is not None and is_bound_by_decision else waiting_s)
+        if turn is Turn.TAKEN:
+            return None
+        return UpstreamFault.EXPIRED if turn is Turn.EXPIRED and is_bound_by_decision else UpstreamFault.NO_ROOM
 
 
 def _result_of(status: int) -> str:
