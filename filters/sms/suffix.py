@@ -163,15 +163,15 @@ class SuffixWriter:
         self, texts: Sequence[str], alphabet: Alphabet = Alphabet.AUTO, kind: TextKind = TextKind.PLAIN
     ) -> list[Suffixed | SuffixRefusal]:
         """``write`` for each text, in order; equal texts cost one computation, ordinary ones a fifth of it."""
-        different = list(dict.fromkeys(texts))
+        different = texts if len(set(texts)) == len(texts) else list(dict.fromkeys(texts))
         results: list[Suffixed | SuffixRefusal] = []
         for begin in range(0, len(different), _AT_ONCE):
             results += self._write_some(different[begin : begin + _AT_ONCE], alphabet, kind)
-        if len(different) == len(texts):
+        if different is texts:
             return results
         return list(map(dict(zip(different, results, strict=True)).__getitem__, texts))
 
-    def _write_some(self, texts: list[str], alphabet: Alphabet, kind: TextKind) -> list[Suffixed | SuffixRefusal]:
+    def _write_some(self, texts: Sequence[str], alphabet: Alphabet, kind: TextKind) -> list[Suffixed | SuffixRefusal]:
         whole = "".join(texts)
         placeholder = self._placeholder
         if (

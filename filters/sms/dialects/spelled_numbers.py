@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import count
 
 from filters.phone import PhoneError, PhoneNumber, parse_phone, parse_phones
 from filters.sms.dialect import Fault, RequestRefusedError
@@ -86,12 +85,14 @@ class SharedTexts:
     def numbers(self, texts: Sequence[str], where: str) -> list[int]:
         """``number`` for each of ``texts``."""
         known = self._numbers
-        fresh = [text for text in dict.fromkeys(texts) if text not in known]
-        if all(map(str.strip, fresh)) and not any("\x00" in text for text in fresh):
-            known.update(zip(fresh, count(len(known)), strict=False))
-        else:
-            for text in fresh:
-                self.number(text, where)
+        places = list(range(len(texts)))
+        different = dict(zip(texts, places, strict=True))
+        is_plain = all(map(str.strip, different)) and "\x00" not in "".join(different)
+        if is_plain and not known and len(different) == len(texts):
+            self._numbers = different
+            return places
+        for text in different if is_plain else texts:
+            self.number(text, where)
         return list(map(known.__getitem__, texts))
 
     @property

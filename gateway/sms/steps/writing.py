@@ -81,8 +81,12 @@ def _note_digests(sms: SmsInHand, *, is_one_text: bool) -> None:
     if is_one_text:
         digests = [_digest_of(sms.texts[0])] * len(sms.texts)
     else:
-        known = {text: _digest_of(text) for text in dict.fromkeys(sms.texts)}
-        digests = list(map(known.__getitem__, sms.texts))
+        different = set(sms.texts)
+        if len(different) == len(sms.texts):
+            digests = list(map(_digest_of, sms.texts))
+        else:
+            known = {text: _digest_of(text) for text in different}
+            digests = list(map(known.__getitem__, sms.texts))
     if len(sms.kept) == len(sms.sent_sha256):
         sms.sent_sha256 = digests
         return
