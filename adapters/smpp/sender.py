@@ -26,21 +26,37 @@ class SmscSender:
     async def send(self, request: HttpRequest, valid_s: float | None = None) -> HttpResponse | UpstreamFault:
         """What the SMSC said of each part for each destination. EXPIRED only where nothing was handed over."""
         groups = bodies_of(request)
-        results: list[Sequence[SubmitResult]] = [()] * len(groups)
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        open_groups = len(groups)
-
-        def done(number: int, said: Sequence[SubmitResult]) -> None:
-            nonlocal open_groups
-            results[number] = said
-            open_groups -= 1
-            if not open_groups and not waiting.done():
-                waiting.set_result(None)
-
+        said = _Said(len(groups), waiting)
         for number, group in enumerate(groups):
-            self._upstream.submit(group, partial(done, number), valid_s)
+            self._upstream.submit(group, partial(said.take, number), valid_s)
         await waiting
-        if all(result.outcome is Outcome.DEFERRED and not result.status for group in results for result in group):
-            is_ours = valid_s is not None and valid_s < self._upstream.settings.waiting_s
-            return UpstreamFault.EXPIRED if is_ours and self._upstream.status.bound else UpstreamFault.UNREACHABLE
-        return pack_results(results)
+        if said.is_handed_over():
+            return pack_results(said.results)
+        is_ours = valid_s is not None and valid_s < self._upstream.settings.waiting_s
+        return UpstreamFault.EXPIRED if is_ours and self._upstream.status.bound else UpstreamFault.UNREACHABLE
+
+
+class _Said:
+    """What the SMSC has said so far to the messages of one request."""
+
+    __slots__ = ("_open", "_waiting", "results")
+
+    def __init__(self, messages: int, waiting: asyncio.Future[None]) -> None:
+        self.results: list[Sequence[SubmitResult]] = [()] * messages
+        self._open = messages
+        self._waiting = waiting
+
+    def take(self, number: int, results: Sequence[SubmitResult]) -> None:
+        self.results[number] = results
+        self._open -= 1
+        if not self._open and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def is_handed_over(self) -> bool:
+        """Whether anything left here, or was refused with a word."""
+        for results in self.results:
+            for outcome, status, _ in results:
+                if status or outcome is not Outcome.DEFERRED:
+                    return True
+        return False

@@ -24,6 +24,7 @@ from filters.smpp.message import ShortMessage
 from filters.smpp.numbers import TEMPORARY, THROTTLING, CommandStatus
 from filters.vocabulary import Outcome
 
+_RELAYED: Final = Outcome.RELAYED
 _TICK_S: Final = 0.25
 _NOT_SENT: Final = SubmitResult(Outcome.DEFERRED)
 _UNANSWERED: Final = SubmitResult(Outcome.UNKNOWN)
@@ -74,7 +75,7 @@ class _Job:
     def settle(self, index: int, result: SubmitResult) -> None:
         self.results[index] = result
         self.open -= 1
-        if result.outcome is not Outcome.RELAYED:
+        if result.outcome is not _RELAYED:
             self.has_failed = True
         if not self.open:
             self.done(self.results)
@@ -146,9 +147,11 @@ class SmscUpstream:
             done([SubmitResult(Outcome.DEFERRED, CommandStatus.THROTTLED)] * len(bodies))
             return
         waiting_s = self.settings.waiting_s if valid_s is None else min(valid_s, self.settings.waiting_s)
-        job = _Job(bodies, done, self._loop.time() + waiting_s)
-        self._queue.extend([(job, index) for index in range(len(bodies))])
-        self._pump()
+        now = self._loop.time()
+        job = _Job(bodies, done, now + waiting_s)
+        for index in range(len(bodies)):
+            self._queue.append((job, index))
+        self._pump_at(now)
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing new, wait for answers, unbind."""
@@ -253,9 +256,9 @@ class SmscUpstream:
 
     def _settle(self, job: _Job, index: int, answer: SubmitAnswered) -> None:
         status = answer.status
-        if status == CommandStatus.OK:
+        if status == 0:
             self._pause_s = 0.0
-            job.settle(index, SubmitResult(Outcome.RELAYED, 0, answer.message_id))
+            job.settle(index, SubmitResult(_RELAYED, 0, answer.message_id))
         elif status is None:
             self._count(LinkEvent.ANSWER_OVERDUE)
             job.settle(index, _UNANSWERED)
@@ -283,11 +286,12 @@ class SmscUpstream:
 
     def _pump(self) -> None:
         """Give waiting messages to links with room."""
+        if self._queue:
+            self._pump_at(self._loop.time())
+
+    def _pump_at(self, now: float) -> None:
         queue = self._queue
-        if not queue or not self._links:
-            return
-        now = self._loop.time()
-        if now < self._throttled_until:
+        if not self._links or now < self._throttled_until:
             return
         while queue:
             link = self._find_link()
@@ -303,10 +307,12 @@ class SmscUpstream:
     def _find_link(self) -> SmscLink | None:
         """The next link in turn that has room."""
         links = self._links
+        if len(links) == 1:
+            return links[0] if links[0].room > 0 else None
         for step in range(len(links)):
             link = links[(self._turn + step) % len(links)]
             if link.room > 0:
-                self._turn += step + (len(links) > 1)
+                self._turn += step + 1
                 return link
         return None
 

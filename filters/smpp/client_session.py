@@ -84,6 +84,7 @@ class LinkEnded(NamedTuple):
 
 ClientEvent = Bound | SubmitAnswered | Delivered | LinkEnded
 
+_new = tuple.__new__  # half the time of the class's own way
 _SUBMIT_ANSWER: Final = SUBMIT_SM | RESPONSE
 _BIND_ANSWER: Final = BIND_TRANSCEIVER | RESPONSE
 
@@ -209,7 +210,7 @@ class ClientSession:
             except PduError:
                 # It was taken; only its receipts cannot be told apart.
                 message_id = ""
-        return SubmitAnswered(frame.sequence, frame.status, message_id)
+        return _new(SubmitAnswered, (frame.sequence, frame.status, message_id))
 
     def _take(self, frame: Frame) -> ClientEvent | None:
         command, sequence = frame.command, frame.sequence

@@ -35,6 +35,7 @@ from filters.vocabulary import Outcome
 _CALL: Final = Call(CallKind.SEND, "submit_sm")
 _CARRIED: Final = "carried"
 _ANSWERED: Final = "answered"
+_NO_IDS: Final[Mapping[int, tuple[str, ...]]] = {}
 _UNKNOWN: Final = SmsFate(Outcome.UNKNOWN, Reason.UPSTREAM_LOST)
 
 _FAULTS: Final[dict[int, Fault]] = {
@@ -149,10 +150,12 @@ class SmppDialect:
         minted_id: str,
         segments: Sequence[Segments],
     ) -> HttpResponse:
-        answered: Mapping[int, tuple[str, ...]] = submission.fields.get(_ANSWERED, {})
+        answered: Mapping[int, tuple[str, ...]] = submission.fields.get(_ANSWERED, _NO_IDS)
         return pack_answers(
             [
-                RecipientAnswer(
+                RecipientAnswer(0, answered.get(position, ()))
+                if fate.outcome is Outcome.RELAYED
+                else RecipientAnswer(
                     find_status(fate, self.refusal), answered.get(position, ()), is_for_want_of_consent(fate)
                 )
                 for position, fate in enumerate(fates)

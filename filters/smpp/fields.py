@@ -99,7 +99,7 @@ def find_tlv(tlvs: Iterable[Tlv], tag: int) -> bytes | None:
 def render_string(text: str, size: int) -> bytes:
     """``text`` with its NUL; raises ``ValueError`` where it does not fit ``size`` octets or cannot be written."""
     octets = text.encode("latin-1")
-    if len(octets) >= size or 0 in octets:
+    if len(octets) >= size or b"\0" in octets:
         raise ValueError("a text does not fit its SMPP field")
     return octets + b"\0"
 

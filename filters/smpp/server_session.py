@@ -61,7 +61,7 @@ class LinkState(StrEnum):
 
     @property
     def may_submit(self) -> bool:
-        return self in (LinkState.BOUND_TX, LinkState.BOUND_TRX)
+        return self in _MAY_SUBMIT
 
     @property
     def may_receive(self) -> bool:
@@ -70,6 +70,10 @@ class LinkState(StrEnum):
     @property
     def is_bound(self) -> bool:
         return self in (LinkState.BOUND_TX, LinkState.BOUND_RX, LinkState.BOUND_TRX)
+
+
+_MAY_SUBMIT: Final = frozenset({LinkState.BOUND_TX, LinkState.BOUND_TRX})
+_new = tuple.__new__  # half the time of a class's own way
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class Ended(NamedTuple):
 ServerEvent = BindAsked | Submitted | DeliverAnswered | Ended
 
 _ENDED: Final = Ended()
+_READS_NOTHING: Final = frozenset({LinkState.BINDING, LinkState.CLOSED})
 _REFUSED_REQUESTS: Final = {
     QUERY_SM: CommandStatus.QUERY_FAILED,
     CANCEL_SM: CommandStatus.CANCEL_FAILED,
@@ -189,8 +194,8 @@ class ServerSession:
     def go_on(self) -> list[ServerEvent]:
         """What has come already and may be read now."""
         events: list[ServerEvent] = []
-        frames = self._frames
-        while frames and self.state is not LinkState.CLOSED and not self.is_full:
+        frames, to_answer, window = self._frames, self._to_answer, self._limits.window
+        while frames and len(to_answer) < window and self.state not in _READS_NOTHING:
             frame = frames.popleft()
             self.steps += 1
             event = self._submit(frame) if frame.command == SUBMIT_SM else self._take(frame)
@@ -232,7 +237,7 @@ class ServerSession:
         if command is None or self.state is LinkState.CLOSED:
             return
         body = b""
-        if status == CommandStatus.OK:
+        if not status:
             is_multi = command == SUBMIT_MULTI
             body = render_multi_answer(message_id, failed) if is_multi else render_message_id(message_id)
         self._out.append(render_frame(command | RESPONSE, sequence, body, status))
@@ -275,19 +280,19 @@ class ServerSession:
                 status = error.status
             else:
                 self._to_answer[sequence] = SUBMIT_SM
-                return Submitted(sequence, SUBMIT_SM, message, (message.destination,), frame.body)
+                return _new(Submitted, (sequence, SUBMIT_SM, message, (message.destination,), frame.body))
         return self._refuse(frame, status)
 
     def _why_not(self, sequence: int) -> int:
         """The status that refuses a message before it is read, 0 for none."""
-        if not self.state.may_submit:
+        if self.state not in _MAY_SUBMIT:
             return CommandStatus.INVALID_BIND_STATE
         if self.is_leaving:
             return CommandStatus.SYSTEM_ERROR
         if sequence in self._to_answer:
             # Two answers under one number could not be told apart.
             return CommandStatus.SYSTEM_ERROR
-        return CommandStatus.OK
+        return 0
 
     def _take(self, frame: Frame) -> ServerEvent | None:
         command, sequence = frame.command, frame.sequence

@@ -246,7 +246,7 @@ class SmppListener:
             awaited.answer(CommandStatus.OK, awaited.message_id)
             self.tell(awaited.client, awaited.message_id, awaited.message, MessageState.REJECTED)
             return
-        if said.status == CommandStatus.OK:
+        if not said.status:
             awaited.message_id = (said.smsc_ids[0] if said.smsc_ids else "") or mint_message_id()
             self.track(awaited.client, [ClientPart(awaited.message_id, awaited.message)], said.smsc_ids)
         awaited.answer(said.status, awaited.message_id)
