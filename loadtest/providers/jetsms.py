@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 from aiohttp import web
 
@@ -30,6 +31,7 @@ class JetSmsSimulator(Simulator):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/api/SendSms", self._send),
+            web.post("/SMS-Web8/xmlsms", self._send_xml),
             web.post("/api/CancelSms", self._cancel),
             web.post("/api/ReportSms", self._report),
             web.post("/api/reportoriginator", self._originators),
@@ -38,6 +40,8 @@ class JetSmsSimulator(Simulator):
     def refusal(self, request: web.Request, code: str) -> web.Response:
         if code == "401":
             return web.Response(status=401, text="Unauthorized")
+        if request.path.endswith("xmlsms"):
+            return web.Response(text=code)
         return web.json_response(self._spell({"responseCode": code, "responseMessage": "Error"}), status=400)
 
     async def _asked(self, request: web.Request) -> dict[str, Any]:
@@ -77,6 +81,31 @@ class JetSmsSimulator(Simulator):
             rows.append(self._spell({"gsmNumber": spelled, "messageid": message_id, "status": status}))
         answer = {"responseCode": "00", "responseMessage": "OK", "responseGroupIdArray": rows}
         return web.json_response(self._spell(answer))
+
+    async def _send_xml(self, request: web.Request) -> web.Response:
+        """The older service: one word for all of a group; which codes it has beside 00 is not known."""
+        try:
+            root = ElementTree.fromstring(await request.read())
+        except ElementTree.ParseError:
+            raise RefusedError("10") from None
+        user = root.findtext("username") or ""
+        if self.passwords.get(user) != root.findtext("password"):
+            raise RefusedError("401")
+        shared, title = root.findtext("text"), root.findtext("outbox-name") or ""
+        pairs = [
+            (number.strip(), shared or message.findtext("text") or "")
+            for message in [root, *root.findall("message")]
+            for number in (message.findtext("gsmnos") or message.findtext("gsmno") or "").split(",")
+            if number.strip()
+        ]
+        if not pairs or not title or any(not text or len(text) > MAX_TEXT for _, text in pairs):
+            raise RefusedError("11")
+        group = str(self.next_message_id())
+        for number, text in pairs:
+            self.sent.append(
+                Sent(user, group, number, text, title, "", "", self.now(), message_id=self.next_message_id())
+            )
+        return web.Response(text=f"00 {group}")
 
     async def _cancel(self, request: web.Request) -> web.Response:
         asked = await self._asked(request)

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from filters.sms.dialects.infobip import InfobipDialect
 from filters.sms.dialects.jetsms import JetSmsDialect
+from filters.sms.dialects.jetsms_xml import JetSmsXmlDialect
 from filters.sms.dialects.mutlucell import MutlucellDialect
 from filters.sms.dialects.turkcell import TurkcellDialect
 from filters.sms.dialects.twilio import TwilioDialect
@@ -85,6 +86,47 @@ JETSMS = DialectCase(
     job_id=lambda response: str(jetsms_taken(response)[0]["messageid"]),
     id_shape=r"8[0-9]{12}",
     tags=(INDIVIDUAL, BUSINESS, UNTAGGED),
+    make_simulator=JetSmsSimulator,
+)
+
+
+def jetsms_xml_request(pairs: Sequence[Pair], tag: Tag) -> HttpRequest:
+    """As its clients write it: one text to a comma list, or a text each."""
+    head = "<username>jet-1</username><password>sifre-1</password><outbox-name>ORNEK</outbox-name><reference/>"
+    if len({text for _, text in pairs}) == 1:
+        kind = "smmgsd"
+        rest = f"<text>{escape(pairs[0][1])}</text><gsmnos>{','.join(number for number, _ in pairs)}</gsmnos>"
+    else:
+        kind = "mmmgsd"
+        rest = "".join(f"<message><gsmno>{n}</gsmno><text>{escape(text)}</text></message>" for n, text in pairs)
+    body = f'<?xml version="1.0" encoding="utf-8"?><message-context type="{kind}">{head}{rest}</message-context>'
+    return HttpRequest("POST", "/SMS-Web8/xmlsms", "", (("content-type", "text/xml"),), body.encode())
+
+
+def jetsms_xml_reader(request: HttpRequest) -> list[Pair]:
+    try:
+        root = ET.fromstring(request.body)
+    except ET.ParseError as error:
+        raise ValueError("not readable") from error
+    lists = [element for element in root.iter() if element.tag.lower() in ("gsmno", "gsmnos")]
+    parents = {child: parent for parent in root.iter() for child in parent}
+    return [
+        (number.strip(), parents[each].findtext("text") or root.findtext("text") or "")
+        for each in lists
+        for number in (each.text or "").split(",")
+    ]
+
+
+JETSMS_XML = DialectCase(
+    name="jetsms-xml",
+    dialect=JetSmsXmlDialect(),
+    compose=jetsms_xml_request,
+    readers=(jetsms_xml_reader,),
+    tag_in=lambda _request: None,
+    is_success=lambda response: response.body.startswith(b"00"),
+    job_id=lambda response: response.body.decode().split()[1],
+    id_shape=r"8[0-9]{12}",
+    tags=(UNTAGGED,),
     make_simulator=JetSmsSimulator,
 )
 
@@ -364,6 +406,7 @@ VONAGE_MESSAGES = DialectCase(
 
 MORE_CASES = (
     JETSMS,
+    JETSMS_XML,
     MUTLUCELL,
     vatansms_case(is_each=False),
     vatansms_case(is_each=True),

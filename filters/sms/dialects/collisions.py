@@ -20,6 +20,7 @@ _PROBES: tuple[tuple[str, str], ...] = (
     ("GET", "/v2/status"),
     ("POST", "/smsgw-ws/sndblkex"),
     ("POST", "/api/SendSms"),
+    ("POST", "/SMS-Web8/xmlsms"),
     ("POST", "/api/v1/1toN"),
     ("POST", "/integration/v2/sms/send/oton"),
     ("POST", "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json"),

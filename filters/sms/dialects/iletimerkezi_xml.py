@@ -67,7 +67,7 @@ class XmlSyntax:
         children = [status]
         if order:
             rows = [Element("message", children=_leaves(row)) for row in order.get("message", ())]
-            head = {name: order[name] for name in ("id", "status") if name in order}
+            head: Tree = {name: order[name] for name in ("id", "status") if name in order}
             children.append(Element("order", children=[*_leaves(head), *rows]))
         return HttpResponse(code, _HEADERS, write_document(Element("response", children=children)))
 

@@ -3,7 +3,7 @@
 Facts: sms-dialects section 6.2 (medium confidence: the provider's own client and another one; neither lists the values
 of the İYS fields nor those of the statuses). Built: status 0 is taken, any other is refused; ours is -1, which no
 status of the provider's can be mistaken for. ``iysfilter`` switched on means commercial; switched off it promises
-nothing, so the client's configured default applies. The provider's older XML service is not built and refused.
+nothing, so the client's configured default applies. Its older XML service is its twin, ``jetsms_xml``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from filters.sms.dialects.composed import compose_jetsms
 from filters.sms.dialects.headers import carried_headers, segments_header
 from filters.sms.dialects.holding import read_excluded_hours
 from filters.sms.dialects.in_report import all_refused, all_unknown
+from filters.sms.dialects.jetsms_values import (
+    MAX_RECIPIENTS,
+    MAX_TEXT_CHARACTERS,
+    START_FORMAT,
+    fault_of,
+    mint_group_id,
+)
+from filters.sms.dialects.jetsms_xml import JetSmsXmlDialect
 from filters.sms.dialects.shapes import CODE, CODES, SWITCH, TEXT, TEXTS, Shape, check_shape
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, list_field, malformed, read_json_object, write_json
@@ -34,11 +42,6 @@ from filters.sms.dialects.times import find_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Alphabet, Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
 from filters.vocabulary import MessageClass, Outcome, RecipientType
-
-MAX_RECIPIENTS = 50_000
-"""The provider publishes none; as the largest of the others."""
-
-MAX_TEXT_CHARACTERS = 4000
 
 REFUSED_STATUS = "-1"
 
@@ -67,22 +70,6 @@ _OFF = (None, "", "0", 0, False, "false", "False")
 _PLAIN_TYPES = (None, "", "0", 0, "4", 4)
 """Text and Unicode text; the others are binary, WAP push and flash."""
 
-_FAULTS: dict[Fault, tuple[int, str]] = {
-    Fault.MALFORMED: (400, "Invalid request"),
-    Fault.UNKNOWN_FIELD: (400, "Invalid request"),
-    Fault.BAD_NUMBER: (400, "Invalid recipient"),
-    Fault.TOO_MANY_RECIPIENTS: (400, "Too many recipients"),
-    Fault.TOO_LARGE: (413, "Request too large"),
-    Fault.NO_TEXT: (400, "Empty message"),
-    Fault.TEXT_TOO_LONG: (400, "Message too long"),
-    Fault.NOT_ALLOWED: (403, "Not allowed"),
-    Fault.UNAUTHENTICATED: (401, "Unauthorized"),
-    Fault.TOO_MANY_REQUESTS: (429, "Too many requests"),
-    Fault.NOT_FOUND: (404, "Not found"),
-    Fault.UNAVAILABLE: (503, "Service unavailable"),
-    Fault.UNKNOWN_OUTCOME: (503, "Service unavailable"),
-}
-
 
 class JetSmsDialect:
     """See the module's description. A ``Dialect`` and a ``Composer``."""
@@ -91,6 +78,11 @@ class JetSmsDialect:
     refusal_model = RefusalModel.IN_ANSWER
     profile = "jetsms"
     max_recipients = MAX_RECIPIENTS
+
+    @property
+    def twins(self) -> tuple[JetSmsXmlDialect, ...]:
+        """The older XML service."""
+        return (JetSmsXmlDialect(),)
 
     def recognise(self, request: HttpRequest) -> Call | None:
         if request.method != "POST":
@@ -214,12 +206,10 @@ class JetSmsDialect:
         return answer._replace(headers=(*answer.headers, *segments_header(segments)))
 
     def mint_id(self, number: int) -> str:
-        # Fits the integers of every language, and begins where the provider's counters have not come.
-        return str(8 * 10**12 + number % 10**12)
+        return mint_group_id(number)
 
     def write_fault(self, fault: Fault, detail: str) -> HttpResponse:
-        status, title = _FAULTS[fault]
-        message = f"{title}. {detail}" if detail else title
+        status, message = fault_of(fault, detail)
         return json_response(status, {"responseCode": str(status), "responseMessage": message})
 
     def report_ids(self, request: HttpRequest, call: Call) -> Sequence[str]:
@@ -266,7 +256,7 @@ def _recipient_type(text: str) -> RecipientType | None:
 def _start(text: str) -> float | None:
     if not text:
         return None
-    at = find_time(text, "%d%m%Y%H%M%S")
+    at = find_time(text, START_FORMAT)
     if at is None:
         raise malformed("startdate: expected ddMMyyyyHHmmss")
     return at

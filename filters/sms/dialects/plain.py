@@ -314,7 +314,7 @@ class PlainDialect:
             elif response.status != 200 or not isinstance(found, dict) or type(found.get("recipients")) is not list:
                 return response
         known = {entry.get("to") for entry in found["recipients"] if isinstance(entry, dict)}
-        for spelled, e164, reference, reason, dropped_at in entries:
+        for spelled, e164, reference, reason, dropped_at, _ in entries:
             if e164 in known or spelled in known:
                 continue
             entry = {"to": spelled, "outcome": str(Outcome.DROPPED), "reason": str(reason)}
