@@ -74,6 +74,8 @@ _NUMBER = struct.Struct(">Q")
 _EXPIRY = struct.Struct(">I")
 _REPORT = struct.Struct(">QI")
 _LOAD_RECORDS = 50_000
+_KEYS_AT_ONCE = 1000
+"""So many are looked for before others have their turn: a millisecond or two."""
 _SPREAD_FROM = 5000
 _SWEEP_ITEMS = 1000
 _CHECK_EVERY_S = 1.0
@@ -173,6 +175,7 @@ class LmdbStore(Store):
             done(LookupFailure.UNREACHABLE)
             return
         floor = self._memory.revision
+        is_long = False
         try:
             txn = self._env.begin(self._consents)
             try:
@@ -188,12 +191,38 @@ class LmdbStore(Store):
                         taken = self._taken_in(txn, message_digest)
                     if brand not in self._watermarks:
                         self._watermarks[brand] = self._watermark_in(txn, brand)
-                    answer = Lookup(list(map(txn.get, keys)), self._watermarks[brand], self._revision, taken)
+                    is_long = len(keys) > _KEYS_AT_ONCE
+                    values = [] if is_long else list(map(txn.get, keys))
+                    answer = Lookup(values, self._watermarks[brand], self._revision, taken)
             finally:
-                txn.abort()
+                if not is_long:
+                    txn.abort()
         except (lmdb.Error, StoreError, struct.error):
             answer = LookupFailure.BROKEN
-        done(answer)
+        if is_long and isinstance(answer, Lookup):
+            self._look_on(txn, keys, [], answer, done)
+        else:
+            done(answer)
+
+    def _look_on(
+        self,
+        txn: Transaction[bytes],
+        keys: Sequence[bytes],
+        values: list[bytes | None],
+        answer: Lookup,
+        done: Callable[[Lookup | LookupFailure], None],
+    ) -> None:
+        """``answer`` with the values of many keys: some in each turn of the loop, all as of the start of ``txn``."""
+        try:
+            values.extend(map(txn.get, keys[len(values) : len(values) + _KEYS_AT_ONCE]))
+            if len(values) < len(keys):
+                asyncio.get_running_loop().call_soon(self._look_on, txn, keys, values, answer, done)
+                return
+            txn.abort()
+        except lmdb.Error:  # closed meanwhile
+            done(LookupFailure.BROKEN)
+            return
+        done(answer._replace(values=values))
 
     def _check(self, txn: Transaction[bytes], floor: int) -> LookupFailure | None:
         """Whether the state that ``txn`` shows may be used; what is read here holds for its transaction id.

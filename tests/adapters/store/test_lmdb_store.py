@@ -239,3 +239,31 @@ async def test_a_change_learnt_behind_a_look_ups_back_is_no_roll_back(lmdb_store
     store._check_at = 0.0  # the second for which a check holds is over
     with pytest.raises(StoreError):
         await store.find(BRAND, [])  # while a question asked after the news must be answered with it
+
+
+async def test_thousands_of_recipients_are_looked_up_in_turns_and_as_of_one_moment(lmdb_store: Store) -> None:
+    """Others have their turn meanwhile; what is written after the beginning is not in the answer."""
+    keys = [number.to_bytes(10, "big") for number in range(5000)]
+    consent = Consent(Status.APPROVED, NOW, "HS_WEB")
+    await lmdb_store.apply(BRAND, [Change(each, *SLOT, consent) for each in keys[::2]], watermark_at=NOW)
+    answers: list[Lookup | LookupFailure] = []
+    lmdb_store.lookup(BRAND, keys, b"d" * 32, answers.append)
+    revision = lmdb_store._memory.revision
+    assert not answers
+    await lmdb_store.apply(BRAND, [Change(keys[-1], *SLOT, consent)], watermark_at=NOW + 1)
+    while not answers:
+        await asyncio.sleep(0)
+    (answer,) = answers
+    assert isinstance(answer, Lookup)
+    assert [value is not None for value in answer.values] == [number % 2 == 0 for number in range(5000)]
+    assert (answer.watermark_at, answer.revision) == (NOW, revision)
+
+
+async def test_a_store_closed_within_a_long_look_up_says_so(lmdb_store: Store) -> None:
+    answers: list[Lookup | LookupFailure] = []
+    lmdb_store.lookup(BRAND, [number.to_bytes(10, "big") for number in range(5000)], None, answers.append)
+    assert not answers
+    await lmdb_store.close()
+    while not answers:
+        await asyncio.sleep(0)
+    assert answers == [LookupFailure.BROKEN]
