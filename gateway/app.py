@@ -27,7 +27,15 @@ from aiohttp import web
 
 from adapters.evidence.signing import TrustedKeys, load_public_key, load_signer, load_trusted_keys
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
-from adapters.registry import Credentials, Patience, RegistryAddress, RegistryObserver, records_in
+from adapters.registry import (
+    Credentials,
+    Patience,
+    RateGate,
+    RegistryAddress,
+    RegistryObserver,
+    limits_name,
+    records_in,
+)
 from adapters.smpp import LinkEvent, SmscLife, SmscSender, SmscSettings, SmscUpstream
 from adapters.sms.settings import HttpUpstreamSettings
 from adapters.sms.upstream import HttpUpstream
@@ -111,6 +119,7 @@ from gateway.registry.registering import Registering, one_by_one
 from gateway.registry.registering_api import ConsentsMeans
 from gateway.registry.reporting.metrics import ReportingMetrics
 from gateway.registry.reporting.reporter import Reporter
+from gateway.registry.shared_limits import SharedCount
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
@@ -309,7 +318,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
     keys = ConsentKeys(kept.index_secret.reveal())
     metrics = SyncMetrics(each.brand.code for each in configuration.brands)
     store = _open_store(configuration, keys)
-    registry = RegistryLinks(configuration, metrics)
+    registry = RegistryLinks(configuration, metrics, store=store)
     settings = configuration.registry
     assert settings is not None
     upward = ReportingMetrics(each.brand.code for each in configuration.brands)
@@ -360,8 +369,9 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
 class RegistryLinks:
     """The registry as this installation may use it: a client for each account, a link for each brand.
 
-    Its limits and tokens are kept in the state directory, for all processes of the machine. Raises ``OSError``, and
-    ``RegistrySettingsError`` (a ``ValueError``).
+    Tokens are kept in the state directory, for all processes of the machine. So are the limits; where ``store`` is one
+    that machines share, they are counted there, for all of them. Raises ``OSError``, and ``RegistrySettingsError`` (a
+    ``ValueError``).
     """
 
     def __init__(
@@ -369,18 +379,25 @@ class RegistryLinks:
         configuration: Configuration,
         observer: RegistryObserver | None = None,
         *,
+        store: Store | None = None,
         patience: Patience | None = None,
     ) -> None:
         settings = configuration.registry
         if settings is None:
             raise ValueError("registry: the configuration has no section [registry]")
+        limits = Limits(per_second=settings.requests_per_second)
+        gate = None
+        if store is not None and shares_limits(configuration):
+            count = SharedCount(store, f"registry/limits/{limits_name(settings.base_url)}")
+            gate = RateGate(count, limits, count.now)
         self._address = RegistryAddress(
             settings.base_url,
             records=records_in(configuration.store.state_directory / "registry"),
-            limits=Limits(per_second=settings.requests_per_second),
+            limits=limits,
             patience=patience,
             ca_file=str(settings.ca_file) if settings.ca_file else None,
             observer=observer,
+            gate=gate,
         )
         self.links: list[BrandLink] = make_links(
             configuration, settings, lambda user, password: self._address.client(Credentials(user, password))
@@ -389,6 +406,11 @@ class RegistryLinks:
     async def close(self) -> None:
         """End logins, waiting requests and connections."""
         await self._address.close()
+
+
+def shares_limits(configuration: Configuration) -> bool:
+    """Whether requests to the registry are counted in the store, which ``RegistryLinks`` then needs."""
+    return configuration.store.url.is_shared
 
 
 def _note_seal(kept: InstallationSecrets) -> NoteSeal:
@@ -622,7 +644,7 @@ def _requerying(
     settings = configuration.registry
     if settings is None or not isinstance(keys, RememberingKeys):
         return store, store, []
-    registry = RegistryLinks(configuration, patience=_WHILE_A_CLIENT_WAITS)
+    registry = RegistryLinks(configuration, store=store, patience=_WHILE_A_CLIENT_WAITS)
     links = {link.code: link for link in registry.links}
     policies = {each.brand.code: each.policy for each in configuration.brands}
     index: ConsentIndex = store

@@ -14,7 +14,8 @@ clock=time.time)``: https, or http on loopback; else ``RegistrySettingsError``. 
 name: ``records_of_this_process()`` (default), ``records_in(directory)`` (all of a machine, survives restarts),
 or one of your own over a shared store (two methods, compare and set). ``limits``: ``filters.registry.limits.Limits``.
 ``patience``: ``Patience(connect_s, answer_s, file_s, turn_s)``. ``observer``: ``call_ended(name, result, seconds)`` for
-each request, of closed lists.
+each request, of closed lists. ``gate``: a ``RateGate(record, limits, clock)`` of your own, where machines that share a
+source address are to be counted together (``record`` by ``limits_name(base_url)``).
 
 **Answers.** Each method gives its answer or a ``Failure``; only None, False, an empty page or an empty result are
 "nothing". A failure has ``advice`` (``filters.registry.error_codes.Advice``) and ``pause_s``:
@@ -66,8 +67,9 @@ Inside: ``address`` builds; ``client`` names the calls; ``performer`` takes turn
 limits; ``token_keeper`` the token; ``transport`` alone knows HTTP; ``records``, ``ports``, ``settings``.
 """
 
-from adapters.registry.address import RecordPlace, RegistryAddress, records_in, records_of_this_process
+from adapters.registry.address import RecordPlace, RegistryAddress, limits_name, records_in, records_of_this_process
 from adapters.registry.client import RegistryClient
+from adapters.registry.gate import RateGate
 from adapters.registry.performer import failure_word
 from adapters.registry.ports import RegistryObserver, SharedRecord
 from adapters.registry.settings import Credentials, Patience, RegistrySettingsError
@@ -75,6 +77,7 @@ from adapters.registry.settings import Credentials, Patience, RegistrySettingsEr
 __all__ = [
     "Credentials",
     "Patience",
+    "RateGate",
     "RecordPlace",
     "RegistryAddress",
     "RegistryClient",
@@ -82,6 +85,7 @@ __all__ = [
     "RegistrySettingsError",
     "SharedRecord",
     "failure_word",
+    "limits_name",
     "records_in",
     "records_of_this_process",
 ]

@@ -31,11 +31,17 @@ def records_in(directory: Path) -> RecordPlace:
     return lambda name: FileRecord(directory / f"registry-{name}")
 
 
+def limits_name(base_url: str) -> str:
+    """Names the record in which requests to ``base_url`` are counted. Raises ``RegistrySettingsError``."""
+    return record_name("limits", base_of(base_url))
+
+
 class RegistryAddress:
     """Where the registry is, for all accounts of one installation. Raises ``RegistrySettingsError``.
 
     ``records`` must be shared by all that send from the same source address: the limits count per source, not per
-    account. ``clock`` is the wall clock, seconds since 1970 UTC.
+    account. ``clock`` is the wall clock, seconds since 1970 UTC. ``gate`` in the place of one made of ``records``,
+    ``limits`` and ``clock``: where more than those who share ``records`` are counted, and by another clock.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class RegistryAddress:
         ca_file: str | None = None,
         observer: RegistryObserver | None = None,
         clock: Callable[[], float] = time.time,
+        gate: RateGate | None = None,
     ) -> None:
         self._base = base_of(base_url)
         self._records = records or records_of_this_process()
@@ -55,7 +62,7 @@ class RegistryAddress:
         self._observer = observer
         self._clock = clock
         self._transport = HttpTransport(base_url, ca_file=ca_file, patience=patience)
-        self._gate = RateGate(self._records(record_name("limits", self._base)), limits, clock)
+        self._gate = gate or RateGate(self._records(limits_name(base_url)), limits, clock)
         self._clients: dict[Credentials, RegistryClient] = {}
 
     def client(self, credentials: Credentials) -> RegistryClient:

@@ -544,6 +544,11 @@ class RedisStore(Store):
         is_known = b"0" if expected is None else b"1"
         return bool(await self._replace_value([_VALUES], [key, is_known, expected or b"", value]))
 
+    async def now(self) -> float:
+        async with self._asking() as redis:
+            seconds, microseconds = await redis.time()
+        return seconds + microseconds / 1e6
+
     # ---- outbox ----
 
     async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -250,6 +251,13 @@ class Store(ABC):
 
         Raises ``StoreError``.
         """
+
+    async def now(self) -> float:
+        """The time by which all users of this store agree, in seconds since 1970 UTC: its own clock where it has one.
+
+        Raises ``StoreError``.
+        """
+        return time.time()
 
     # ---- outbox ----
 

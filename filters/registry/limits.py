@@ -28,6 +28,7 @@ HOUR_S = 3600
 _MINUTE_S = 60
 _KEPT_MINUTES = HOUR_S // _MINUTE_S + 1
 LONGEST_BLOCK_S = HOUR_S + _MINUTE_S
+MOST_PER_SECOND = 10
 ON_THE_WAY_S = 5.0
 """An unanswered request is taken to have been counted by the registry within this time: a registry that does not
 answer, or a process that died with its answers outstanding, must not hold up everybody for ever."""
@@ -51,6 +52,11 @@ class Limits:
             raise ValueError("registry limits: expected at least 1 of each")
         if self.window_s < 1:
             raise ValueError("registry limits: expected a window of at least a second")
+
+    @property
+    def kept(self) -> int:
+        """How many instants must be kept: another user of the same address may have set itself a higher limit."""
+        return max(self.per_second, MOST_PER_SECOND)
 
     def per_hour(self, quota: Quota) -> int | None:
         """How many an hour; None where only the second counts."""
@@ -116,7 +122,7 @@ def answered(state: LimiterState, sent_at: float, now: float, limits: Limits) ->
     if sent_at not in under_way:  # counted as arrived long ago, or the clock was set meanwhile
         return state
     under_way.remove(sent_at)
-    recent = tuple(sorted((*state.recent, now)))[-limits.per_second :]
+    recent = tuple(sorted((*state.recent, now)))[-limits.kept :]
     return replace(state, recent=recent, under_way=tuple(under_way))
 
 
@@ -210,7 +216,7 @@ def settle(state: LimiterState, now: float, limits: Limits) -> LimiterState:
         minutes[quota] = tuple(sorted(kept.items()))
     over_at = now - ON_THE_WAY_S - limits.window_s
     return LimiterState(
-        tuple(min(at, now) for at in state.recent[-limits.per_second :]),
+        tuple(min(at, now) for at in state.recent[-limits.kept :]),
         tuple(min(at, now) for at in state.under_way if at > over_at),
         minutes,
         {quota: min(until, now + LONGEST_BLOCK_S) for quota, until in state.blocked.items() if until > now},

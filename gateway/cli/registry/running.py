@@ -122,7 +122,11 @@ class Wiring(Protocol):
         self, configuration: Configuration, since_at: float, until_at: float
     ) -> Mapping[tuple[int, str, str, str], int]: ...
 
-    def RegistryLinks(self, configuration: Configuration) -> Links: ...  # noqa: N802 - a class of the wiring
+    def shares_limits(self, configuration: Configuration) -> bool: ...
+
+    def RegistryLinks(  # noqa: N802 - a class of the wiring
+        self, configuration: Configuration, *, store: CommandStore | None
+    ) -> Links: ...
 
 
 class Opened(NamedTuple):
@@ -189,8 +193,11 @@ def work_on_store(config: Path, work: Callable[[Opened, Configuration], Awaitabl
 async def _with_links(
     configuration: Configuration, brand: int | None, work: Callable[[list[BrandLink]], Awaitable[_Answer]]
 ) -> _Answer:
-    opened = wiring().RegistryLinks(configuration)
+    store = wiring().open_store(configuration, may_begin=False) if wiring().shares_limits(configuration) else None
+    opened = wiring().RegistryLinks(configuration, store=store)
     try:
+        if store is not None:
+            await store.start()
         links = [link for link in opened.links if brand in (None, link.code)]
         if not links:
             codes = ", ".join(str(link.code) for link in opened.links) or "none"
@@ -198,6 +205,8 @@ async def _with_links(
         return await work(links)
     finally:
         await opened.close()
+        if store is not None:
+            await store.close()
 
 
 async def _with_store(configuration: Configuration, work: Callable[[Opened], Awaitable[_Answer]]) -> _Answer:

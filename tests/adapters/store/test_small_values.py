@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -56,6 +57,14 @@ async def test_of_many_replacements_at_once_one_wins(two_stores: tuple[Store, St
         *(store.replace(NAME, None, b"%d" % number) for number in range(10) for store in two_stores)
     )
     assert won.count(True) == 1
+
+
+async def test_all_who_share_a_store_share_a_clock(two_stores: tuple[Store, Store]) -> None:
+    """Each answer lies between those asked for before and after it, whoever asked."""
+    here, there = two_stores
+    told = [await store.now() for store in (here, there, here)]
+    assert told == sorted(told)
+    assert abs(told[0] - time.time()) < 60
 
 
 @pytest.mark.parametrize("name", ["", "ş", "n" * 201])

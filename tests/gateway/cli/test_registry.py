@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.registry import limits_name
 from filters.consent import Change, Consent
 from filters.exchange import Refusal
 from filters.registry.words import render_day, render_time
@@ -23,6 +24,7 @@ from gateway import app as wiring
 from gateway.cli.main import app
 from gateway.configuration import Configuration
 from gateway.registry.parked import park
+from tests.support.redis_server import RedisServer
 from tests.support.simulated_registry import SimulatedRegistry
 
 BRAND = 600123
@@ -407,6 +409,29 @@ def test_a_dealers_file_is_checked_without_repeating_it(run: Run, tmp_path: Path
     result = run(*of_brand("retailers", "add", str(path)))
     assert (result.exit_code, "tckn: expected a text" in result.stderr) == (2, True)
     assert "10000000146" not in result.stderr
+
+
+def test_with_a_shared_store_commands_count_where_all_machines_do(
+    run: Run, folder: Path, registry: SimulatedRegistry, redis_server: RedisServer
+) -> None:
+    """And where the store is away, nothing is sent."""
+    path = folder / "izinkapi.toml"
+    path.write_text(path.read_text("utf-8").replace('"lmdb:store"', f'"{redis_server.url}"'), "utf-8")
+    assert run("brands").exit_code == 0
+
+    async def counted() -> bytes | None:
+        store = wiring.open_store(configuration_in(folder))
+        await store.start()
+        found = await store.recall(f"registry/limits/{limits_name(registry.url)}")
+        await store.close()
+        return found
+
+    assert b"recent" in (asyncio.run(counted()) or b"")
+    redis_server.stop()
+    try:
+        assert run("brands").exit_code == 2
+    finally:
+        redis_server.start()
 
 
 def test_a_brand_without_an_account_is_refused_with_those_that_have_one(run: Run) -> None:
