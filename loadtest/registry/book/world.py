@@ -128,13 +128,15 @@ def make_world(brands: list[tuple[int, int, str]], username: str, password: str)
 
 
 def default_world() -> dict[str, Any]:
-    """A provider with two brands, a second one whose codes are not the first one's, and a partner of the first."""
+    """A provider with two brands, a second one whose codes are not the first one's, and a partner of the first, which
+    has a subscription of its own."""
     document = make_world(
         [(600123, 600123, "Örnek Mağaza"), (600124, 600123, "Örnek Outlet"), (700456, 700456, "Başka Mağaza")],
         DEFAULT_USERNAME,
         DEFAULT_PASSWORD,
     )
     partner = User("ortak@partner.example", DEFAULT_PASSWORD, "partner", 900001, 900001, [Right(600123)])
+    document["providers"].append(asdict(Provider(900001, "Örnek İş Ortağı")))
     document["users"].append(asdict(partner))
     document["users"].append(asdict(User("yonetici@shop.example", DEFAULT_PASSWORD, "admin")))
     return document

@@ -66,15 +66,15 @@ async def test_brands_and_subscription_are_read(client: RegistryClient) -> None:
 
 
 async def test_a_partner_sees_the_brands_it_may_act_for(partner: RegistryClient) -> None:
-    """All of them, and those of one provider; a contract it does not have is a matter for a person."""
+    """All of them, and those of one provider; of its own contract it does not see the limits."""
     page = await partner.partner_brands(900001, 0, 100)
     assert isinstance(page, Page)
     assert [(brand.iys_code, brand.brand_code) for brand in page.items] == [BRAND]
     assert page.items[0].rights == dict.fromkeys(Channel, "write")
     assert isinstance(await partner.partner_brands_of(900001, 600123), Page)
     contract = await partner.partner_subscription(900001)
-    assert isinstance(contract, Refused)
-    assert (contract.codes, contract.advice) == (("H437",), Advice.MEND_ACCOUNT)
+    assert isinstance(contract, Subscription)
+    assert (contract.is_active, contract.iys_code, contract.consent_limit) == (True, 900001, None)
 
 
 async def test_a_partner_writes_for_the_brand_it_may_and_no_other(

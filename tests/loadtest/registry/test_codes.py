@@ -85,6 +85,13 @@ async def as_small_partner(world: RegistryWorld) -> None:
     await as_partner(world)
 
 
+async def as_partner_without_contract(world: RegistryWorld) -> None:
+    document = await world.sim("GET", "world")
+    document["providers"] = [each for each in document["providers"] if each["iys_code"] != 900001]
+    await world.sim("PUT", "world", document)
+    await as_partner(world)
+
+
 async def used_dealer(world: RegistryWorld) -> None:
     await dealers(retailer())(world)
     await added(item(retailerCode=10_000_001))(world)
@@ -233,7 +240,7 @@ CASES = [
     Case("H522", "GET", "/integrator/900001/subscription"),
     Case("H129", "GET", "/integrator/900002/sps", None, as_partner),
     Case("H031", "GET", "/integrator/900001/sps/1", None, as_partner),
-    Case("H437", "GET", "/integrator/900001/subscription", None, as_partner),
+    Case("H437", "GET", "/integrator/900001/subscription", None, as_partner_without_contract),
     Case("H001", "GET", "/sps/1/brands"),
     Case("H018", "GET", "/sps/600123/brands/1/retailers"),
     Case("H058", "GET", RETAILERS + "/10000009"),
