@@ -67,7 +67,10 @@ async def test_what_is_not_ordinary_goes_through_the_application(site: Any, wire
     assert site.calls.asked == []
 
 
-async def test_a_client_that_expects_100_continue_is_told_to(site: Any) -> None:
+async def test_a_client_that_expects_100_continue_is_told_to_at_once(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "BODY_S", 60.0)
     reader, writer = await site.connect()
     writer.write(b"POST /calls HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
     assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -215,7 +218,8 @@ async def test_a_request_under_way_keeps_its_connection_beyond_the_patience_with
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_lets_a_request_under_way_have_its_answer(site: Any) -> None:
+async def test_closing_lets_a_request_under_way_have_its_answer_and_waits_no_longer(open_site: Any) -> None:
+    site = await open_site(drain_s=60.0)
     idle, idle_writer = await site.connect()
     reader, writer = await site.connect()
     site.calls.may_answer.clear()
@@ -275,6 +279,23 @@ async def test_a_large_answer_arrives_as_a_whole_at_a_slow_reader(site: Any) -> 
     site.calls.answer = None
     writer.write(call() + LAST)
     assert bodies(await asyncio.wait_for(reader.read(), 5))[0] == b"direct POST /calls/a hello"
+    writer.close()
+
+
+async def test_a_client_that_does_not_read_its_answer_is_not_given_the_next(site: Any) -> None:
+    """Else answers without end would wait in memory for one who only asks."""
+    site.calls.answer = HttpResponse(200, (), b"z" * 20_000_000)
+    reader, writer = await site.connect(limit=1 << 16)
+    writer.write(call() * 10)
+    await asyncio.sleep(0.3)
+    assert len(site.calls.asked) == 1
+    site.calls.answer = None
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    await asyncio.wait_for(reader.readexactly(20_000_000), 10)
+    writer.write(LAST)
+    assert bodies(await asyncio.wait_for(reader.read(), 5)) == [b"direct POST /calls/a hello"] * 9 + [
+        b"library GET /last "
+    ]
     writer.close()
 
 
