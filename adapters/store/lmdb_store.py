@@ -132,6 +132,7 @@ class LmdbStore(Store):
         self._is_closed = False
         self._taken_waiting: SimpleQueue[_Taken] = SimpleQueue()
         self._notes_waiting: SimpleQueue[_Note] = SimpleQueue()
+        self._is_note_writing_due = False
         # What was read under a transaction id stays true as long as the id does.
         self._read_under = -1
         self._revision = 0
@@ -281,18 +282,25 @@ class LmdbStore(Store):
         if self._is_closed:
             done(False)
             return
-        self._notes_waiting.put(_Note(name, sealed, self._notes_s, done, asyncio.get_running_loop()))
-        self._writer.submit(self._write_notes)
+        self._enqueue(_Note(name, sealed, self._notes_s, done, asyncio.get_running_loop()))
 
     def claim_note(self, name: bytes, sealed: bytes, keep_s: int, done: Callable[[bool | None], None]) -> None:
         check_digest(name)
         if self._is_closed:
             done(None)
             return
-        self._notes_waiting.put(_Note(name, sealed, keep_s, done, asyncio.get_running_loop(), is_claim=True))
-        self._writer.submit(self._write_notes)
+        self._enqueue(_Note(name, sealed, keep_s, done, asyncio.get_running_loop(), is_claim=True))
+
+    def _enqueue(self, note: _Note) -> None:
+        # The writer is woken once for all notes that it has not seen; waking it costs more than a note does.
+        self._notes_waiting.put(note)
+        if not self._is_note_writing_due:
+            self._is_note_writing_due = True
+            self._writer.submit(self._write_notes)
 
     def _write_notes(self) -> None:
+        # Before the queue is emptied: whoever comes later finds either the queue still open or nothing due.
+        self._is_note_writing_due = False
         # As with the memory of retries: one transaction for all that gathered while the writer was busy.
         waiting: list[_Note] = []
         with contextlib.suppress(Empty):
@@ -308,9 +316,12 @@ class LmdbStore(Store):
                 self._forget(txn, self._notes, self._notes_due, now)
         except lmdb.Error:
             answers = [None if note.is_claim else False for note in waiting]
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Note, bool | None]]] = {}
         for note, answer in zip(waiting, answers, strict=True):
+            by_loop.setdefault(note.loop, []).append((note, answer))
+        for loop, told in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop may be gone: nobody waits then
-                note.loop.call_soon_threadsafe(note.done, answer)
+                loop.call_soon_threadsafe(_tell, told)
 
     def _put_note(self, txn: Transaction[bytes], note: _Note, now: int) -> bool:
         """False where a claim comes too late."""
@@ -638,6 +649,15 @@ class _Note(NamedTuple):
     done: Callable[..., None]
     loop: asyncio.AbstractEventLoop
     is_claim: bool = False
+
+
+def _tell(told: Sequence[tuple[_Note, bool | None]]) -> None:
+    """In the loop: what became of each note. One that raises keeps it from no other one."""
+    for note, answer in told:
+        try:
+            note.done(answer)
+        except Exception as fault:
+            note.loop.call_exception_handler({"message": "a note's answer", "exception": fault})
 
 
 class _Taken:

@@ -10,14 +10,33 @@ from filters.sms.note_seal import NONCE_BYTES, NoteSeal
 from gateway.sms.callbacks import answer_of
 from gateway.sms.ports import NoteStore
 
+_BLOCK_BYTES = 4096
+
+
+class _RandomBlocks:
+    """``os.urandom`` in blocks: asking the kernel costs more than all else about a short note."""
+
+    __slots__ = ("_at", "_block", "_process")
+
+    def __init__(self) -> None:
+        self._block, self._at, self._process = b"", 0, 0
+
+    def take(self, size: int) -> bytes:
+        """``size`` random bytes (at most a block), given to nobody before."""
+        process = os.getpid()
+        if self._at + size > len(self._block) or process != self._process:  # a child must not go on in our block
+            self._block, self._at, self._process = os.urandom(_BLOCK_BYTES), 0, process
+        self._at += size
+        return self._block[self._at - size : self._at]
+
 
 class SealedNotes:
     """Keeps and finds notes by the words that they are about. ``random_bytes`` makes nonces."""
 
-    def __init__(self, notes: NoteStore, seal: NoteSeal, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, notes: NoteStore, seal: NoteSeal, random_bytes: Callable[[int], bytes] | None = None) -> None:
         self._notes = notes
         self._seal = seal
-        self._random_bytes = random_bytes
+        self._random_bytes = random_bytes if random_bytes is not None else _RandomBlocks().take
 
     async def keep(self, about: tuple[str, ...], plain: bytes) -> bool:
         """Whether it is kept. It replaces an earlier note about the same."""
