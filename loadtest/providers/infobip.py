@@ -45,6 +45,7 @@ class InfobipSimulator(WorldwideSimulator):
             web.get("/sms/3/logs", self._logs),
             web.get("/sms/1/bulks/status", self._bulk_status),
             web.put("/sms/1/bulks/status", self._bulk_status),
+            web.put("/sms/1/bulks/status/", self._bulk_status),  # as its Node client writes it
             web.get("/account/1/balance", self._balance),
             web.post("/sms/1/preview", self._preview),
         ]
