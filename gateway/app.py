@@ -120,6 +120,7 @@ from gateway.registry.registering_api import ConsentsMeans
 from gateway.registry.reporting.metrics import ReportingMetrics
 from gateway.registry.reporting.reporter import Reporter
 from gateway.registry.shared_limits import SharedCount
+from gateway.registry.unheard import UnheardRefusals
 from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets, load_secrets
 from gateway.smpp.assembly import SmppSide
@@ -322,7 +323,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
     settings = configuration.registry
     assert settings is not None
     upward = ReportingMetrics(each.brand.code for each in configuration.brands)
-    report_seal, _ = _sealing(configuration, kept)
+    report_seal, calendar = _sealing(configuration, kept)
     dealers, stop_reading = _dealer_watch(configuration, registry.links, keys, store, metrics)
     side = SyncSide(
         registry.links,
@@ -336,6 +337,7 @@ async def _run_sync(order: SyncOrder, logs: Logs) -> None:
         pull_interval_s=settings.pull_interval_s,
         push=settings.push,
         dealers=dealers,
+        unheard=UnheardRefusals(store, keys, RefusalReports(report_seal, calendar)),
         more_tasks=(
             Reporter(
                 store,

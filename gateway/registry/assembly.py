@@ -26,6 +26,7 @@ from gateway.registry.push_registration import PushRegistration
 from gateway.registry.questions import QuestionBook, Questions
 from gateway.registry.rights import Rights
 from gateway.registry.service import SyncService
+from gateway.registry.unheard import UnheardRefusals
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class SyncSide:
         pull_interval_s: float = 60.0,
         push: RegistryPushSettings | None = None,
         dealers: DealerWatch | None = None,
+        unheard: UnheardRefusals | None = None,
         more_tasks: Sequence[Task] = (),
         term_s: float = TERM_S,
         clock: Callable[[], float] = time.time,
@@ -88,6 +90,7 @@ class SyncSide:
                 keys,
                 interval_s=pull_interval_s,
                 heard=None if dealers is None else dealers.heard,
+                unheard=unheard,
                 clock=clock,
             ),
             Questions(links, index, book, keys, clock),

@@ -32,6 +32,7 @@ from filters.registry.values import ChangesPage, ChangesSource, Movement
 from gateway.registry.failures import failure_words
 from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
 from gateway.registry.questions import QuestionBook, wait_for
+from gateway.registry.unheard import UnheardRefusals
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -109,6 +110,7 @@ class Pull:
         *,
         interval_s: float = 60.0,
         heard: Callable[[int, Sequence[Movement]], None] | None = None,
+        unheard: UnheardRefusals | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``heard`` is told of the movements of a brand once they are in the index; it must be quick, not raise."""
@@ -119,6 +121,7 @@ class Pull:
         self._keys = keys
         self._interval_s = interval_s
         self._heard = heard
+        self._unheard = unheard
         self._clock = clock
         self._told = {(link.code, source): _Told() for link in links for source in ChangesSource}
         self._gaps: dict[int, int | None] = {link.code: None for link in links}
@@ -218,6 +221,8 @@ class Pull:
             await self._index.apply(link.code, found.changes)
             if self._heard is not None:
                 self._heard(link.code, page.movements)
+            if self._unheard is not None:
+                await self._unheard.tell_again(link.code, page.movements)
         told.movements += len(page.movements)
 
     def _usable(self, place: Place | None, now: int) -> Place:
