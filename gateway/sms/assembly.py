@@ -372,17 +372,17 @@ def make_scheduled(
     """For the upstreams whose dialect can call off, and whose settings let it. ``instance`` names this process and no
     other, ever."""
     longest_lead_s = max((settings.max_lead_s for settings in configuration.sms_upstreams), default=0.0)
+    cancellers = {
+        settings.name: CancelUpstream(upstreams[settings.name], dialect, settings.scheduled_cancel == "whole")
+        for settings in configuration.sms_upstreams
+        if settings.scheduled_cancel != "off" and isinstance(dialect := make_dialect(str(settings.dialect)), Canceller)
+    }
     return ScheduledSends(
         notes=notes,
-        journal=ScheduledJournal(notes, instance, longest_lead_s=longest_lead_s),
+        journals={name: ScheduledJournal(notes, name, instance, longest_lead_s=longest_lead_s) for name in cancellers},
         index=index,
         evidence=evidence,
-        upstreams={
-            settings.name: CancelUpstream(upstreams[settings.name], dialect, settings.scheduled_cancel == "whole")
-            for settings in configuration.sms_upstreams
-            if settings.scheduled_cancel != "off"
-            and isinstance(dialect := make_dialect(str(settings.dialect)), Canceller)
-        },
+        upstreams=cancellers,
         count=count,
     )
 

@@ -72,7 +72,7 @@ class ScheduledSends:
         self,
         *,
         notes: SealedNotes,
-        journal: ScheduledJournal,
+        journals: Mapping[str, ScheduledJournal],
         index: ConsentIndex,
         evidence: EvidenceLog,
         upstreams: Mapping[str, CancelUpstream],
@@ -82,7 +82,7 @@ class ScheduledSends:
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._notes = notes
-        self._journal = journal
+        self._journals = journals
         self._index = index
         self._evidence = evidence
         self._upstreams = upstreams
@@ -113,7 +113,7 @@ class ScheduledSends:
             return
         try:
             sends = self._sends_of(sms, native, relayed, means, send_at)
-            kept = await asyncio.gather(self._journal.write(sends), *(self._keep(each) for each in sends))
+            kept = await asyncio.gather(self._write_down(sends), *(self._keep(each) for each in sends))
         except Exception as fault:
             log.error("scheduled.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)
             sends, kept = [], [False]
@@ -140,7 +140,9 @@ class ScheduledSends:
         self._forget_past()
         if self._calling_off:
             log.warning("scheduled.left", jobs=len(self._calling_off))
-        await self._journal.leave(is_empty=not (self._sends or self._calling_off or self._has_more))
+        left = {send.upstream for send in self._sends.values()} | {name[1] for name in self._calling_off}
+        for upstream, journal in self._journals.items():
+            await journal.leave(is_empty=upstream not in left and not self._has_more)
 
     # -- remembering ----------------------------------------------------------------------------------------------
 
@@ -212,12 +214,12 @@ class ScheduledSends:
         others = [send for send in sends if (send.key, send.name) not in self._sends]
         for send in sends:
             self._begin(send)
-        if not await self._journal.write(others):
+        if not await self._write_down(others):
             log.warning("scheduled.not_journalled", sends=len(others))
 
     async def _look_after_all(self) -> None:
         while True:
-            for step in (self._take_over, self._check_all, self._journal.beat):
+            for step in (self._take_over, self._check_all, self._beat):
                 try:
                     await step()
                 except Exception as fault:  # the next round comes
@@ -225,7 +227,19 @@ class ScheduledSends:
             await asyncio.sleep(self._check_every_s)
 
     async def _take_over(self) -> None:
-        self._look_after(await self._journal.take_over())
+        for journal in self._journals.values():
+            self._look_after(await journal.take_over())
+
+    async def _beat(self) -> None:
+        for journal in self._journals.values():
+            await journal.beat()
+
+    async def _write_down(self, sends: Sequence[ScheduledSend]) -> bool:
+        by_upstream: dict[str, list[ScheduledSend]] = {}
+        for send in sends:
+            by_upstream.setdefault(send.upstream, []).append(send)
+        known = [(journal, own) for name, own in by_upstream.items() if (journal := self._journals.get(name))]
+        return all([await journal.write(own) for journal, own in known])
 
     async def _check_all(self) -> None:
         self._forget_past()
@@ -233,8 +247,6 @@ class ScheduledSends:
 
     def _look_after(self, sends: Sequence[ScheduledSend]) -> None:
         for send in sends:
-            if send.upstream not in self._upstreams:
-                continue
             if len(self._sends) >= MAX_JOBS:
                 self._has_more = True
                 break

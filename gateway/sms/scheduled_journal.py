@@ -66,12 +66,15 @@ class ScheduledSend(NamedTuple):
 
 
 class ScheduledJournal:
-    """One worker's. ``instance`` names this process and no other, ever; ``longest_lead_s`` is the longest time that a
+    """One worker's, for one upstream: who does not know that one leaves it alone.
+
+    ``instance`` names this process and no other, ever; ``longest_lead_s`` is the longest time that a
     provider may hold a message; ``monotonic`` gives seconds that no correction of the clock turns back."""
 
     def __init__(
         self,
         notes: SealedNotes,
+        upstream: str,
         instance: str,
         *,
         longest_lead_s: float = LONGEST_LEAD_S,
@@ -80,6 +83,7 @@ class ScheduledJournal:
         term_s: float = TERM_S,
     ) -> None:
         self._notes = notes
+        self._upstream = upstream
         self._instance = instance
         self._longest_lead_s = max(longest_lead_s, LONGEST_LEAD_S)
         self._clock = clock
@@ -108,12 +112,12 @@ class ScheduledJournal:
         """Show that this worker lives; nothing where it has written nothing."""
         if self._day >= 0:
             self._beats += 1
-            await self._notes.keep(_sign_of(self._instance), b"%d" % self._beats)
+            await self._notes.keep(self._sign_of(self._instance), b"%d" % self._beats)
 
     async def leave(self, *, is_empty: bool) -> None:
         """This worker ends; where nothing is left to do, nobody has to take it over."""
         if self._day >= 0:
-            await self._notes.keep(_sign_of(self._instance), _TAKEN if is_empty else _LEFT)
+            await self._notes.keep(self._sign_of(self._instance), _TAKEN if is_empty else _LEFT)
 
     async def _register(self, day: int) -> bool:
         """Into the day's book, before the first page of the day."""
@@ -123,7 +127,7 @@ class ScheduledJournal:
             place = 0
             is_ours: bool | None = False
             while not is_ours:
-                found = await self._notes.find([_place_in(day, place + nth) for nth in range(_PLACES_AT_ONCE)])
+                found = await self._notes.find([self._place_in(day, place + nth) for nth in range(_PLACES_AT_ONCE)])
                 if found is None:
                     return False
                 # Not the first that can be claimed: under a new key those written under older ones seem free.
@@ -132,7 +136,9 @@ class ScheduledJournal:
                     place += _PLACES_AT_ONCE
                     continue
                 place += free
-                is_ours = await self._notes.claim(_place_in(day, place), self._instance.encode(), self._keep_s(day))
+                is_ours = await self._notes.claim(
+                    self._place_in(day, place), self._instance.encode(), self._keep_s(day)
+                )
                 if is_ours is None:
                     return False
             self._day = day
@@ -145,7 +151,7 @@ class ScheduledJournal:
         for _ in range(3):
             number = self._next_pages.get(day, 0)
             self._next_pages[day] = number + 1
-            is_ours = await self._notes.claim(_page_of(day, self._instance, number), packed, self._keep_s(day))
+            is_ours = await self._notes.claim(self._page_of(day, self._instance, number), packed, self._keep_s(day))
             if is_ours is not False:
                 return bool(is_ours)
         return False
@@ -162,7 +168,7 @@ class ScheduledJournal:
         if writers is None:
             self._signs.clear()  # what stood still while nobody could read says nothing
             return found
-        signs = await self._notes.find([_sign_of(name) for name in writers])
+        signs = await self._notes.find([self._sign_of(name) for name in writers])
         if signs is None:
             self._signs.clear()
             return found
@@ -183,7 +189,7 @@ class ScheduledJournal:
         return sign == _LEFT or now - since >= self._term_s
 
     async def _take_over_from(self, name: str, days: Iterable[int]) -> list[ScheduledSend]:
-        if not await self._notes.claim(("scheduled heir", name), self._instance.encode(), TURN_S):
+        if not await self._notes.claim(("scheduled heir", self._upstream, name), self._instance.encode(), TURN_S):
             return []
         sends: list[ScheduledSend] = []
         for day in sorted(days):
@@ -193,7 +199,7 @@ class ScheduledJournal:
             sends += pages
         now = self._clock()
         own = list({(send.key, send.name): send for send in sends if send.send_at > now}.values())
-        if not await self.write(own) or not await self._notes.keep(_sign_of(name), _TAKEN):
+        if not await self.write(own) or not await self._notes.keep(self._sign_of(name), _TAKEN):
             log.warning("scheduled.not_taken_over", sends=len(own))
         self._signs.pop(name, None)
         if own:
@@ -208,7 +214,7 @@ class ScheduledJournal:
         place = 0
         while days:
             found = await self._notes.find(
-                [_place_in(day, place + nth) for day in days for nth in range(_PLACES_AT_ONCE)]
+                [self._place_in(day, place + nth) for day in days for nth in range(_PLACES_AT_ONCE)]
             )
             if found is None:
                 return None
@@ -232,7 +238,7 @@ class ScheduledJournal:
         start = 0
         while True:
             numbers = range(start, start + _PAGES_AT_ONCE)
-            found = await self._notes.find([_page_of(day, name, number) for number in numbers])
+            found = await self._notes.find([self._page_of(day, name, number) for number in numbers])
             if found is None:
                 return None
             for plain in found:
@@ -242,17 +248,14 @@ class ScheduledJournal:
                 return sends
             start += _PAGES_AT_ONCE
 
+    def _place_in(self, day: int, place: int) -> tuple[str, ...]:
+        return ("scheduled book", self._upstream, str(day), str(place))
 
-def _place_in(day: int, place: int) -> tuple[str, ...]:
-    return ("scheduled book", str(day), str(place))
+    def _page_of(self, day: int, name: str, number: int) -> tuple[str, ...]:
+        return ("scheduled page", self._upstream, str(day), name, str(number))
 
-
-def _page_of(day: int, name: str, number: int) -> tuple[str, ...]:
-    return ("scheduled page", str(day), name, str(number))
-
-
-def _sign_of(name: str) -> tuple[str, ...]:
-    return ("scheduled sign of life", name)
+    def _sign_of(self, name: str) -> tuple[str, ...]:
+        return ("scheduled sign of life", self._upstream, name)
 
 
 def pack_sends(sends: Sequence[ScheduledSend]) -> bytes:

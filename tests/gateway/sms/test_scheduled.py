@@ -100,7 +100,12 @@ class Place:
         notes = SealedNotes(self.world.index, NoteSeal({1: b"n" * 32}, 1))
         return ScheduledSends(
             notes=notes,
-            journal=ScheduledJournal(notes, f"worker-{self.workers}", clock=lambda: self.world.now, term_s=term_s),
+            journals={
+                name: ScheduledJournal(
+                    notes, name, f"worker-{self.workers}", clock=lambda: self.world.now, term_s=term_s
+                )
+                for name in self.means
+            },
             index=self.world.index,
             evidence=self.world.evidence,
             upstreams=self.means,

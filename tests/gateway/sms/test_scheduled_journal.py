@@ -45,9 +45,9 @@ class Shelf:
         self.passed = 0.0
         self.seals = {1: b"n" * 32}
 
-    def worker(self, name: str, key: int = 1) -> ScheduledJournal:
+    def worker(self, name: str, key: int = 1, upstream: str = "netgsm") -> ScheduledJournal:
         notes = SealedNotes(self.store, NoteSeal(self.seals, key))
-        return ScheduledJournal(notes, name, clock=lambda: self.now, monotonic=lambda: self.passed)
+        return ScheduledJournal(notes, upstream, name, clock=lambda: self.now, monotonic=lambda: self.passed)
 
     async def after_term(self, heir: ScheduledJournal) -> list[ScheduledSend]:
         """What ``heir`` takes over after one look and another one a term later."""
@@ -139,6 +139,15 @@ async def test_one_of_many_heirs_takes_over(shelf: Shelf) -> None:
     await worker.leave(is_empty=False)
     found = await asyncio.gather(*(shelf.worker(f"heir{number}").take_over() for number in range(4)))
     assert sorted(map(len, found)) == [0, 0, 0, 1]
+
+
+async def test_nobody_takes_over_what_another_upstream_holds(shelf: Shelf) -> None:
+    """Machines on one store may have other upstreams: who could not call it off must not hide it from who can."""
+    worker = shelf.worker("w")
+    assert await worker.write([make_send()])
+    await worker.leave(is_empty=False)
+    assert await shelf.worker("stranger", upstream="verimor").take_over() == []
+    assert len(await shelf.worker("heir").take_over()) == 1
 
 
 async def test_who_left_nothing_is_asked_for_nothing(shelf: Shelf) -> None:
