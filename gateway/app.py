@@ -13,8 +13,9 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -94,7 +95,7 @@ from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.pipeline import MailPipeline
 from gateway.ports import ConsentIndex, RefusalRecorder
-from gateway.refusals import RefusalReports, Refusals
+from gateway.refusals import RefusalObserver, RefusalReports, Refusals
 from gateway.registry.asking.access_lists import (
     FEED_LISTS_SHARE,
     FEED_LISTS_SINGLES_AN_HOUR,
@@ -172,6 +173,27 @@ def open_store(configuration: Configuration, *, may_begin: bool = True) -> Store
 def refusal_reports(configuration: Configuration) -> RefusalReports:
     """Makes reports to the registry for refusals that an operator enters."""
     return RefusalReports(*_sealing(configuration, load_or_create_secrets(configuration)))
+
+
+COMMAND_SLOT = 999
+"""Where commands keep evidence: beyond every worker's slot, a chain of its own for each that runs at once."""
+
+
+@asynccontextmanager
+async def refusal_recorder(
+    configuration: Configuration, store: Store, observer: RefusalObserver
+) -> AsyncIterator[RefusalRecorder]:
+    """For a command: refusals as workers take them, with index, outbox and evidence. Secrets must be there. Raises
+    ``ValueError``, and ``EvidenceError`` (an ``OSError``) where the evidence cannot be written."""
+    kept, settings = load_secrets(configuration), configuration.evidence
+    evidence = EvidenceWriter(
+        settings.directory, configuration.hostname, COMMAND_SLOT, load_signer(kept.evidence_key_file)
+    )
+    evidence.start()
+    try:
+        yield Refusals(store, evidence, *_sealing(configuration, kept), observer, index=store)
+    finally:
+        await evidence.close()
 
 
 def report_sealing(configuration: Configuration) -> tuple[ReportSeal, HolidayCalendar]:

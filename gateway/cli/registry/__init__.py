@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli.registry import asking, dealers, outbox, proving, pushing, verifying
+from gateway.cli.registry import asking, dealers, loading, outbox, proving, pushing, verifying
 
 app = typer.Typer(
     help="Ask and tell the national registry: brands, consents, dealers, push, reconciliation, reports.",
     no_args_is_help=True,
 )
-for part in (asking, verifying, pushing, proving, outbox):
+for part in (asking, verifying, pushing, proving, outbox, loading):
     part.add_to(app)
 app.add_typer(dealers.app, name="retailers")

@@ -1,61 +1,46 @@
-"""``izinkapi registry outbox|retry|load``: what is on its way to the registry, what cannot go, and more to go there."""
+"""``izinkapi registry outbox|retry``: what is on its way to the registry, and what cannot go."""
 
 from __future__ import annotations
 
-import csv
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
 
 from filters.business_days import HolidayCalendar
-from filters.consent import Change, Consent
 from filters.consent_report import Report, consent_to_add, open_report
-from filters.exchange import OutboxItem, Refusal
+from filters.exchange import OutboxItem
 from filters.refusal_report import NONCE_BYTES, RefusalReport, ReportSeal
 from filters.registry.error_codes import ERROR_RULES
-from filters.registry.values import ConsentToAdd
 from filters.registry.words import CHANNEL_WORDS, SOURCE_OWN_DECISION, STATUS_WORDS, render_time
-from filters.vocabulary import Status
 from gateway.cli.registry.running import (
     NO,
     AnyBrand,
     AsJson,
-    Brand,
     Config,
     DryRun,
     Opened,
     fail,
     print_json,
     print_table,
-    progress_bar,
     say,
     wiring,
     work_on_store,
 )
 from gateway.configuration.settings import Configuration
-from gateway.consents.csv_file import CsvFileError
-from gateway.consents.csv_row import mask, parse_header
-from gateway.refusals import RefusalReports
+from gateway.consents.csv_row import mask
 from gateway.registry.parked import ADDRESS_UNKNOWN, PARKED_AT, is_parked, keep_parked, unpark
-from gateway.registry.pending import ConsentNotes
-from gateway.registry.registering import Registering
 
-_BATCH = 1000
-_SHOWN_BAD_ROWS = 20
 _MOST_LISTED = 1_000_000
 
 
 def add_to(app: typer.Typer) -> None:
     app.command("outbox")(outbox)
     app.command("retry")(retry)
-    app.command("load")(load)
 
 
 class _Listed(NamedTuple):
@@ -144,7 +129,7 @@ def _print_outbox(waiting: Sequence[_Listed], kept: Sequence[_Listed], now: int,
     if not kept:
         return
     print_table(
-        [(code, f"{number:,}", _meaning(code)) for code, number in Counter(each.code for each in kept).most_common()],
+        [(code, f"{number:,}", meaning_of(code)) for code, number in Counter(each.code for each in kept).most_common()],
         "cannot go", "reports", "because",
         numbers=("reports",),
     )  # fmt: skip
@@ -157,7 +142,7 @@ def _print_outbox(waiting: Sequence[_Listed], kept: Sequence[_Listed], now: int,
         say("One by one: --parked. Once the cause is mended: izinkapi registry retry.")
 
 
-def _meaning(code: str) -> str:
+def meaning_of(code: str) -> str:
     if code == ADDRESS_UNKNOWN:
         return "only the hashed key is known; a person has to find the address"
     rule = ERROR_RULES.get(code)
@@ -233,132 +218,3 @@ def _as_own_decision(report: RefusalReport, seal: ReportSeal, calendar: HolidayC
     told = report._replace(source=SOURCE_OWN_DECISION, refused_at=now)
     sealed = seal.seal(told, os.urandom(NONCE_BYTES))
     return OutboxItem(told.item_id, told.brand, calendar.due_at(now), sealed)
-
-
-class _BadRow(NamedTuple):
-    file: str
-    line: int
-    codes: tuple[str, ...]
-
-
-def load(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="CSV files in UTF-8 with a header row: recipient, type, recipientType, status, source, consentDate "
-            "[, retailerCode, retailerAccess]; times as YYYY-MM-DD HH:mm:ss in UTC+3.",
-            show_default=False,
-        ),
-    ],
-    config: Config,
-    brand: Brand,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Write file, line and codes of each bad row there.", show_default=False)
-    ] = None,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Hand consents over for registration: what is in order goes to the registry with the next reports.
-
-    A consent permits nothing before the registry holds it; a refusal is in force at once. Repeating is harmless. Bad
-    rows are told by the registry's own codes. Exit code 1 where there were any.
-    """
-    counts: Counter[str] = Counter()
-    bad: list[_BadRow] = []
-
-    async def work(opened: Opened, configuration: Configuration) -> None:
-        if brand not in [each.brand.code for each in configuration.brands]:
-            raise ValueError("--brand: expected one of the configuration's [[brands]]")
-        seal, calendar = wiring().report_sealing(configuration)
-        registering = Registering(
-            opened.store,
-            ConsentNotes(opened.store),
-            opened.keys,
-            seal,
-            calendar,
-            lambda refusals: _record(opened, RefusalReports(seal, calendar), refusals),
-        )
-        total = sum(path.stat().st_size for path in files)
-        with progress_bar(hidden=as_json) as bar:
-            shown = bar.add_task("bytes", total=total)
-            for path in files:
-                for part in _batches(path):
-                    judged = registering.judge(row for _, row in part)
-                    if not dry_run:
-                        await registering.write(brand, judged)
-                    for (line, _), read in zip(part, judged, strict=True):
-                        if isinstance(read, ConsentToAdd):
-                            counts[STATUS_WORDS[read.status]] += 1
-                        else:
-                            bad.append(_BadRow(str(path), line, read))
-                bar.advance(shown, path.stat().st_size)
-
-    work_on_store(config, work)
-    if rejects is not None:
-        with rejects.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("file", "line", "codes"))
-            writer.writerows((row.file, row.line, " ".join(row.codes)) for row in bad)
-    if as_json:
-        print_json(
-            {
-                "dry_run": dry_run,
-                "accepted": dict(counts),
-                "refused": len(bad),
-                "bad_rows": [row._asdict() for row in bad[:_BATCH]],
-            }
-        )
-    else:
-        for row in bad[:_SHOWN_BAD_ROWS]:
-            meanings = "; ".join(f"{code} {_meaning(code)}" for code in row.codes)
-            say(f"{row.file}, line {row.line}: {meanings}", "yellow")
-        if len(bad) > _SHOWN_BAD_ROWS:
-            say(f"{len(bad) - _SHOWN_BAD_ROWS:,} more bad rows: list them with --rejects.", "yellow")
-        verb = "in order" if dry_run else "on their way to the registry"
-        say(f"{counts['ONAY']:,} ONAY and {counts['RET']:,} RET {verb}; {len(bad):,} rows refused.")
-    raise typer.Exit(NO if bad else 0)
-
-
-async def _record(opened: Opened, reports: RefusalReports, refusals: Sequence[Refusal]) -> None:
-    """As ``izinkapi consents set`` does: in force with the reports that tell of them, in one step."""
-    changes: list[Change] = []
-    outbox: list[OutboxItem] = []
-    for refusal in refusals:
-        assert refusal.recipient_type is not None
-        consent = Consent(Status.REJECTED, refusal.received_at, refusal.source, own=True)
-        changes.append(Change(refusal.key, refusal.channel, refusal.recipient_type, consent))
-        outbox.append(reports.make(refusal, refusal.recipient_type))
-    if changes:
-        await opened.store.apply(refusals[0].brand, changes, outbox=outbox)
-
-
-def _batches(path: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """Rows in the registry's field names with their line, a thousand at a time. Raises ``CsvFileError``."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline().rstrip("\r\n")
-            names = parse_header(str(path), header).names
-            rows = (
-                (line, _fields(dict(zip(names, values, strict=False)) if len(values) == len(names) else None))
-                for line, values in enumerate(csv.reader(file), start=2)
-                if values
-            )
-            while part := list(islice(rows, _BATCH)):
-                yield part
-    except UnicodeDecodeError:
-        raise CsvFileError(f"{path}: expected UTF-8") from None
-    except csv.Error as error:
-        raise CsvFileError(f"{path}: {error}") from None
-
-
-def _fields(row: dict[str, str] | None) -> Any:
-    """Empty columns are left out; dealers' codes are numbers; a row with too many or too few columns is no object."""
-    if row is None:
-        return None
-    made: dict[str, Any] = {name: value for name, value in row.items() if value}
-    if made.get("retailerCode", "").isdecimal():
-        made["retailerCode"] = int(made["retailerCode"])
-    if "retailerAccess" in made:
-        codes = [code.strip() for code in made["retailerAccess"].split(",")]
-        made["retailerAccess"] = [int(code) if code.isdecimal() else code for code in codes]
-    return made

@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
@@ -36,6 +37,8 @@ from gateway.configuration.settings import Configuration
 from gateway.consents.csv_file import CsvFileError
 from gateway.consents.ports import ConsentStore
 from gateway.consents.words import CHANNEL_WORDS, RECIPIENT_TYPE_WORDS, parse_word
+from gateway.ports import RefusalRecorder
+from gateway.refusals import RefusalObserver
 from gateway.registry.failures import failure_words
 from gateway.registry.pending import NoteStore
 from gateway.registry.ports import BrandLink, RegistryApi, SyncIndex, SyncMemory
@@ -121,6 +124,10 @@ class Wiring(Protocol):
     def count_verdicts(
         self, configuration: Configuration, since_at: float, until_at: float
     ) -> Mapping[tuple[int, str, str, str], int]: ...
+
+    def refusal_recorder(
+        self, configuration: Configuration, store: CommandStore, observer: RefusalObserver
+    ) -> AbstractAsyncContextManager[RefusalRecorder]: ...
 
     def shares_limits(self, configuration: Configuration) -> bool: ...
 

@@ -321,6 +321,24 @@ def test_consents_of_a_file_are_put_on_their_way(run: Run, tmp_path: Path) -> No
     assert (tmp_path / "bad.csv").read_text().splitlines()[1:] == [f"{path},4,H120", f"{path},6,H467"]
 
 
+def test_a_refusal_of_a_file_is_taken_as_any_other(run: Run, folder: Path, tmp_path: Path) -> None:
+    """In force, on its way to the registry, and in the evidence, whose chain is whole; a dry run begins none."""
+    at = render_time(int(time.time()) - 3600)
+    path = tmp_path / "consents.csv"
+    path.write_text(HEADER + "".join(f"kisi{n}@example.com,EPOSTA,BIREYSEL,RET,HS_WEB,{at},,\n" for n in range(20)))
+    asked = ["-c", str(folder / "izinkapi.toml")]
+    run(*of_brand("load", str(path), "--dry-run"))
+    assert not configuration_in(folder).evidence.directory.exists()
+    told = loaded(run(*of_brand("load", str(path), "--json")))
+    assert (told["accepted"], told["without_evidence"]) == ({"RET": 20}, 0)
+    found = CliRunner().invoke(app, ["evidence", "find", *asked, "-r", "kisi7@example.com", "--json"])
+    [record] = [each.get("record", each) for each in loaded(found)["records"]]
+    assert (record["source"], record["address_known"], record["types"]) == ("HS_WEB", True, ["individual"])
+    assert CliRunner().invoke(app, ["evidence", "verify", *asked]).exit_code == 0
+    explained = CliRunner().invoke(app, ["explain", *asked, *of_brand("-r", "kisi7@example.com"), "--json"])
+    assert json.loads(explained.stdout)["reason"] == "LOCAL_RET"
+
+
 def test_a_consent_on_its_way_explains_a_drop(run: Run, folder: Path, tmp_path: Path) -> None:
     """And permits nothing (edge case E5)."""
     at = render_time(int(time.time()) - 3600)
