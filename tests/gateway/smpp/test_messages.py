@@ -152,6 +152,24 @@ async def test_parts_are_joined_before_the_opt_out(start: Start) -> None:
     esme.close()
 
 
+async def test_parts_may_come_over_several_binds_of_one_client(start: Start) -> None:
+    """One message goes on, and each bind hears of its own part."""
+    world = await start()
+    binds = [await Esme.bound(world.port), await Esme.bound(world.port)]
+    text = "Sonbahar indirimi basladi. " * 7
+    numbers = [
+        bind.send(0x04, submit_body(SOMEBODY, part, esm_class=0x40))
+        for bind, part in zip(binds, parts_of(text.encode(), 153), strict=True)
+    ]
+    for bind, number in zip(binds, numbers, strict=True):
+        answer = await bind.hear()
+        assert (answer.sequence, answer.status) == (number, 0)
+    assert len(world.pipeline.submissions) == 1
+    assert world.pipeline.submissions[0].texts == [text]
+    for bind in binds:
+        bind.close()
+
+
 async def test_all_parts_of_a_refused_message_are_refused(start: Start) -> None:
     world = await start()
     world.pipeline.refused.add("+" + NOBODY)

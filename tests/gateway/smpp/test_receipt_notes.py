@@ -119,3 +119,19 @@ def test_short_and_long_notes_open_to_what_was_sealed(plain: bytes) -> None:
     seal = NoteSeal({1: b"n" * 32}, 1)
     (name,) = seal.names("x")
     assert seal.open(name, seal.seal(name, plain, b"n" * 12)) == plain
+
+
+async def test_no_two_notes_share_a_nonce(index: MemoryIndex) -> None:
+    """One nonce twice under one key would give both texts away; nonces are drawn in blocks, and blocks have ends."""
+    nonces: list[bytes] = []
+
+    class Watched(NoteSeal):
+        def seal(self, name: bytes, plain: bytes, nonce: bytes) -> bytes:
+            nonces.append(nonce)
+            return super().seal(name, plain, nonce)
+
+    book = ReceiptBook(kept=ReceiptNotes(SealedNotes(index, Watched({1: b"n" * 32}, 1)), "operator"))
+    for number in range(1000):
+        book.track("shop", PARTS, [str(number)], 0.0)
+    assert {len(nonce) for nonce in nonces} == {12}
+    assert len(set(nonces)) == 1000
