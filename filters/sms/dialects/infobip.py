@@ -171,7 +171,7 @@ class InfobipDialect:
         entries = _entries(found)
         if response.status != 200 or entries is None:
             return all_unknown(len(kept))
-        fates = tuple(_fate(_take(entries, submission.recipients[position])) for position in kept)
+        fates = tuple(_fate(entries.take(submission.recipients[position])) for position in kept)
         bulk_id = found.get("bulkId")
         return Relayed(fates, bulk_id if type(bulk_id) is str else "")
 
@@ -184,13 +184,13 @@ class InfobipDialect:
         segments: Sequence[Segments],
     ) -> HttpResponse:
         found = (find_object(response) if response is not None else None) or {}
-        entries = _entries(found) or {}
+        entries = _entries(found) or _Entries([])
         number_field = "destination" if submission.fields["is_v3"] else "to"
         bulk_id = found.get("bulkId") or minted_id
         rows: list[dict[str, Any]] = []
         for recipient, fate in zip(submission.recipients, fates, strict=True):
             theirs = fate.reason is None or bool(fate.upstream_code)
-            entry = _take(entries, recipient) if theirs else None
+            entry = entries.take(recipient) if theirs else None
             if entry is None:
                 message_id = recipient.reference or fate.upstream_id or _message_id(bulk_id, recipient.spelled)
                 entry = {"messageId": message_id, "status": _status(fate), number_field: recipient.spelled}
@@ -275,27 +275,44 @@ class InfobipDialect:
         return HttpResponse(200 if is_taken else 503)
 
 
-_Entries = dict[str, deque[dict[str, Any]]]
+class _Entries:
+    """The rows of an answer. Several may be about one number; most come in the order of the request."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = iter(rows)
+        self._next = next(self._rows, None)
+        self._by_number: dict[str, deque[dict[str, Any]]] | None = None
+
+    def take(self, recipient: SmsRecipient) -> dict[str, Any] | None:
+        """The next row about ``recipient``; None where there is none left."""
+        number, spelled, _, _ = recipient
+        names = (_digits(spelled), _digits(number[0]) if number else "")
+        row = self._next
+        if self._by_number is None:
+            if row is None:
+                return None
+            if (name := _number_of(row)) and name in names:
+                self._next = next(self._rows, None)
+                return row
+            self._by_number = {}
+            for each in (row, *self._rows):
+                self._by_number.setdefault(_number_of(each), deque()).append(each)
+        for name in names:
+            if name and (rows := self._by_number.get(name)):
+                return rows.popleft()
+        return None
 
 
 def _entries(found: dict[str, Any]) -> _Entries | None:
-    """The rows of an answer by number, as several may be about one number; None where they cannot be read."""
+    """None where the rows cannot be read."""
     rows = found.get("messages")
-    if type(rows) is not list:
+    if type(rows) is not list or any(type(row) is not dict or type(row.get("status")) is not dict for row in rows):
         return None
-    entries: _Entries = {}
-    for row in rows:
-        if type(row) is not dict or type(row.get("status")) is not dict:
-            return None
-        entries.setdefault(_digits(row.get("destination") or row.get("to")), deque()).append(row)
-    return entries
+    return _Entries(rows)
 
 
-def _take(entries: _Entries, recipient: SmsRecipient) -> dict[str, Any] | None:
-    rows = entries.get(_digits(recipient.spelled))
-    if not rows:
-        rows = entries.get(_digits(recipient.number.e164)) if recipient.number else None
-    return rows.popleft() if rows else None
+def _number_of(row: dict[str, Any]) -> str:
+    return _digits(row.get("destination") or row.get("to"))
 
 
 def _digits(spelled: object) -> str:

@@ -14,7 +14,7 @@ from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.answers import check_text
 from filters.sms.dialects.field_names import place
 from filters.sms.dialects.holding import read_speed, read_window
-from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.international_numbers import find_internationals
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, TEXTS, Shape, check_shape
 from filters.sms.dialects.spelled_numbers import SharedTexts
 from filters.sms.dialects.strict_json import list_field, malformed, object_field, text_field
@@ -120,6 +120,10 @@ V2: Shape = {
 _TYPES = {"BIREYSEL": RecipientType.INDIVIDUAL, "TACIR": RecipientType.BUSINESS}
 
 
+_new = tuple.__new__
+"""Half the time of the class's own way."""
+
+
 class Tag(NamedTuple):
     """What ``turkeyIys`` says; its presence makes a message commercial."""
 
@@ -148,7 +152,9 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
     check_shape(body, V3 if is_v3 else V2)
     if body.get("type") not in (None, "text"):
         raise malformed("type: expected text")
-    recipients: list[SmsRecipient] = []
+    written: list[str] = []
+    shares: list[int] = []
+    references: list[str] = []
     texts = SharedTexts()
     kinds: set[TextKind] = set()
     alphabets: set[Alphabet] = set()
@@ -168,8 +174,11 @@ def read_contents(body: dict[str, Any], is_v3: bool) -> Contents:
             spelled = destination.get("to")
             if spelled is None:
                 raise malformed(f"{where}.destinations[{index}].to: expected text")
-            reference = destination.get("messageId") or ""
-            recipients.append(SmsRecipient(find_international(spelled), spelled, shared, reference))
+            written.append(spelled)
+            shares.append(shared)
+            references.append(destination.get("messageId") or "")
+    found = zip(find_internationals(written), written, shares, references, strict=True)
+    recipients = [_new(SmsRecipient, each) for each in found]
     return Contents(
         recipients,
         texts.all,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from filters.phone import PhoneError, PhoneNumber, parse_phone
+from collections.abc import Sequence
+
+from filters.phone import PhoneError, PhoneNumber, parse_phone, parse_phones
 
 EXPECTED = "expected one number with its country code, such as +905320000000"
 """What the sender of any other hears; ten digits alone, 5320000000, are a number of another country to the provider."""
@@ -27,6 +29,13 @@ def find_international(spelled: str) -> PhoneNumber | None:
     if national is not None and national.key != abroad.key:
         return None
     return abroad._replace(spelled=spelled)
+
+
+def find_internationals(spelled: Sequence[str]) -> list[PhoneNumber | None]:
+    """``find_international`` for each of ``spelled``."""
+    if all(len(each) == 12 and each[:2] == "90" for each in spelled):
+        return parse_phones(spelled)
+    return list(map(find_international, spelled))
 
 
 def _find(spelled: str) -> PhoneNumber | None:
