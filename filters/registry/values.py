@@ -155,9 +155,12 @@ class Movement(NamedTuple):
 def find_consent(record: Movement | StoredConsent) -> Consent | None:
     """What the index keeps of ``record``: dated by the consent, or by its creation where a closed line has no date.
 
-    None if it has neither: nothing then says which will is the later one.
+    None if it has neither: nothing then says which will is the later one. A consent cannot be later than the moment it
+    was stored; one dated ahead of that would outlive every refusal until its date has come.
     """
     at = record.created_at if record.consent_at is None else record.consent_at
+    if at is not None and record.created_at is not None and record.status is Status.APPROVED:
+        at = min(at, record.created_at)
     return None if at is None else Consent(record.status, at, record.source)
 
 

@@ -476,6 +476,15 @@ def test_the_index_dates_a_closed_line_by_its_creation() -> None:
     assert find_consent(closed._replace(created_at=None)) is None
 
 
+def test_a_consent_is_never_later_than_the_moment_it_was_stored() -> None:
+    """Dated ahead it would outlive refusals to come; a refusal dated ahead may stand."""
+    ahead = MOVEMENT._replace(consent_at=NOON_AT + 86_400, created_at=NOON_AT, status=Status.APPROVED)
+    assert find_consent(ahead) == Consent(Status.APPROVED, NOON_AT, "IYS_WEB")
+    assert find_consent(ahead._replace(created_at=None)) == Consent(Status.APPROVED, NOON_AT + 86_400, "IYS_WEB")
+    refused = ahead._replace(status=Status.REJECTED)
+    assert find_consent(refused) == Consent(Status.REJECTED, NOON_AT + 86_400, "IYS_WEB")
+
+
 def test_a_push_names_the_brand_of_each_movement() -> None:
     """Numbers may come as text; what cannot be read is named by its place."""
     pushed = push.read_push(
