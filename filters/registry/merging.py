@@ -9,7 +9,7 @@ from filters.address import AddressError, parse_email
 from filters.consent import Change, Consent, State
 from filters.phone import PhoneError, parse_phone
 from filters.registry.values import ConsentSubject, Movement, StoredConsent, find_consent
-from filters.registry.words import SOURCE_LINE_CLOSED, UNKNOWN_SOURCE
+from filters.registry.words import SOURCE_LINE_CLOSED, SOURCE_NOT_LISTED, UNKNOWN_SOURCE
 from filters.vocabulary import Channel, RecipientType, Status
 
 CHANNELS_OF_MAIL = (Channel.EMAIL,)
@@ -61,13 +61,16 @@ def read_record(record: Movement | StoredConsent, key: bytes) -> Change | None:
     """The change of the index that ``record`` means; None if nothing in it is dated.
 
     A closed line ends consent whatever the record says beside it, and is dated by its creation where it has no date
-    (İYS API reference, 6.7). A brand the citizen added (``IYS_WEB_YENI``) is a will like any other.
+    (İYS API reference, 6.7). A brand the citizen added (``IYS_WEB_YENI``) is a will like any other. A refusal whose
+    source is not told is somebody's will too, and not to be taken for our own taking back (``withdraw``).
     """
     consent = find_consent(record)
     if consent is None:
         return None
     if consent.source == SOURCE_LINE_CLOSED:
         consent = consent._replace(status=Status.REJECTED)
+    if consent.status is Status.REJECTED and consent.source == UNKNOWN_SOURCE:
+        consent = consent._replace(source=SOURCE_NOT_LISTED)
     return Change(key, record.subject.channel, record.subject.recipient_type, consent)
 
 

@@ -27,6 +27,8 @@ SOURCE_OWN_DECISION = "HS_KARAR"
 SOURCE_LINE_CLOSED = "IYS_AHS_HAT_KAPATMA"
 SOURCE_CITIZEN_ADDED = "IYS_WEB_YENI"
 UNKNOWN_SOURCE = "UNKNOWN"
+SOURCE_NOT_LISTED = "OTHER_REGISTRY"
+"""As the index keeps every source that is not in its list (``filters.consent.SOURCES``)."""
 
 REGISTRY_ZONE = timezone(timedelta(hours=3), "UTC+3")
 """Turkish time, without summer time since 2016; the registry's times carry no zone."""

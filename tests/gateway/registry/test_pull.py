@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from filters.consent import Change, Consent
-from filters.registry.merging import subjects_of
-from filters.registry.values import ConsentSubject
+from filters.registry.merging import read_movements, subjects_of
+from filters.registry.values import ConsentSubject, Movement
+from filters.registry.words import find_source
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.registry.pull import LAG_S, WINDOW_S, unpack_place
 from tests.support.registry_world import CONSENTS, RegistryWorld, item
@@ -204,6 +205,21 @@ async def test_what_waits_for_an_answer_holds_the_watermark(sync: SyncWorld, wor
 
 def sync_subject(recipient: str) -> ConsentSubject:
     return ConsentSubject(recipient, Channel.EMAIL, RecipientType.INDIVIDUAL)
+
+
+@pytest.mark.parametrize("source", ["", "?", None])
+async def test_a_refusal_without_a_source_is_lifted_by_a_later_consent_only(
+    sync: SyncWorld, world: RegistryWorld, source: str | None
+) -> None:
+    """It is no taking back of our own, which an older consent of the registry's would lift."""
+    await world.call("POST", CONSENTS, item(recipient="ayse@example.com"))
+    at = int(world.clock.now())
+    refused = Movement(ConsentSubject("ayse@example.com", *SLOT), Status.REJECTED, find_source(source), at, at, "t")
+    found = read_movements((refused,), (), lambda address: KEYS.derive(BRAND, address))
+    await sync.store.apply(BRAND, found.changes)
+    await sync.book.add(BRAND, [refused.subject])
+    await sync.questions.ask(sync.link)
+    assert await sync.status("ayse@example.com") is Status.REJECTED
 
 
 @pytest.mark.parametrize("person", ["ayşe@example.com", "o'hara@example.com"])
