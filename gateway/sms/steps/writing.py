@@ -46,7 +46,7 @@ def write_upstream(sms: SmsInHand, native: Submission, dialect: Dialect) -> Http
 
 
 def _is_like_the_first(sms: SmsInHand, native: Submission, dialect: Dialect, outgoing: HttpRequest) -> bool:
-    """Whether ``outgoing`` holds the numbers of all who are kept and no others, beside those that a request for the
+    """Whether ``outgoing`` holds the number of each who is kept once and no others, beside those that a request for the
     first of them holds too, in the text or elsewhere. That one is read back; so text and rest are as they should be.
 
     False where it is not certain. Knows nothing of the dialect: it looks at digits.
@@ -55,8 +55,11 @@ def _is_like_the_first(sms: SmsInHand, native: Submission, dialect: Dialect, out
     _read_back(sms, dialect, first, 1)
     # Whoever is kept has a number.
     permitted = {sms.asked.recipients[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index] # kept
-    found = _find_digits(outgoing)
-    if not (permitted <= found and found - permitted <= _find_digits(first)):
+    runs = _find_digits(outgoing)
+    found = set(runs)
+    if not (permitted <= found and found - permitted <= set(_find_digits(first))):
+        return False
+    if sum(map(permitted.__contains__, runs)) != len(sms.kept):  # somebody twice
         return False
     if len(sms.kept) == len(sms.asked.recipients):
         return True
@@ -69,11 +72,11 @@ def _is_like_the_first(sms: SmsInHand, native: Submission, dialect: Dialect, out
     return not (found & others)
 
 
-def _find_digits(outgoing: HttpRequest) -> set[bytes]:
+def _find_digits(outgoing: HttpRequest) -> list[bytes]:
     """The last digits of whatever may be a number."""
     raw = f"{outgoing.path} {outgoing.query} ".encode() + outgoing.body
     runs = raw.translate(_BLANKS_BUT_DIGITS, b" ().-").split()
-    return {digits[-_LAST_DIGITS:] for digits in runs if len(digits) >= _LAST_DIGITS}
+    return [digits[-_LAST_DIGITS:] for digits in runs if len(digits) >= _LAST_DIGITS]
 
 
 def _note_digests(sms: SmsInHand, *, is_one_text: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ import pytest
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest
 from filters.sms.message import Submission
+from gateway.sms import heavy
 from tests.support.sms_world import SHOP_CLIENT, SmsWorld, message, number
 
 MANY = 50_000
@@ -96,3 +98,54 @@ async def test_a_codec_that_writes_another_number_sends_nothing(
     response = await world.ask_raw(json.dumps(message(*[number(n) for n in range(size)])).encode())
     assert response.status == 503
     assert world.upstream.asked == []
+
+
+class Generous(PlainDialect):
+    """A codec with another fault: it writes somebody whom nobody asked for, beside all others."""
+
+    stranger = ""
+
+    def write(self, submission: Submission, kept: Sequence[int], texts: Sequence[str]) -> HttpRequest:
+        request = super().write(submission, kept, texts)
+        if len(kept) < 2:
+            return request
+        body = orjson.loads(request.body)
+        body["recipients"].append({"to": self.stranger})
+        return request._replace(body=orjson.dumps(body))
+
+
+@pytest.mark.parametrize("size", [3, 1200])
+@pytest.mark.parametrize("stranger", ["(0532) 400-00-00", number(0)])
+async def test_a_codec_that_writes_one_more_sends_nothing(
+    make_world: Callable[..., SmsWorld], size: int, stranger: str
+) -> None:
+    """Nobody who was not in the request, and nobody twice who was in it once."""
+    dialect = Generous()
+    dialect.stranger = stranger
+    world = make_world(dialect=dialect)
+    await world.consent([number(n) for n in range(size)])
+    response = await world.ask_raw(json.dumps(message(*[number(n) for n in range(size)])).encode())
+    assert response.status == 503
+    assert world.upstream.asked == []
+
+
+async def test_the_interpreter_is_as_it_was_once_large_requests_are_answered(
+    world: SmsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile threads take short turns and the collector is patient; both are changes to the whole process."""
+    monkeypatch.setattr(heavy, "_LOOK_AFTER_S", 0.0)
+    usual = gc.get_threshold(), sys.getswitchinterval()
+    seen: set[tuple[int, float]] = set()
+
+    async def watch() -> None:
+        seen.add((gc.get_threshold()[0], sys.getswitchinterval()))
+
+    world.upstream.before = [watch, watch]
+    people = [number(n) for n in range(9000)]
+    await world.consent(people)
+    body = json.dumps(message(*people)).encode()
+    assert len(body) > heavy.HEAVY_BYTES
+    await asyncio.gather(world.ask_raw(body), world.ask_raw(body + b" "))
+    await asyncio.sleep(0.01)
+    assert (gc.get_threshold(), sys.getswitchinterval()) == usual
+    assert {patience for patience, _ in seen} == {heavy._PATIENCE}
