@@ -104,12 +104,12 @@ class ListReader(Protocol):
 class AskedLists:
     """Dealers' lists with the registry behind them: one read more than ``max_age_s`` ago says nothing, and one of half
     that age is read again. That holds for ``brands``; of others, which nobody can ask about, what is kept counts.
-    ``clock``: seconds since 1970 UTC."""
+    Without ``reader`` nobody asks now, and old lists say nothing all the same. ``clock``: seconds since 1970 UTC."""
 
     def __init__(
         self,
         lists: DealerLists,
-        reader: ListReader,
+        reader: ListReader | None,
         brands: Collection[int],
         max_age_s: float,
         clock: Callable[[], float] = time.time,
@@ -188,15 +188,15 @@ class DealerIndex:
             since = 0 if asked is None else asked.since
             done(answer._replace(values=mark_open(keys, answer.values, lists, self._dealer, since)))
 
-        def ask(asked: AskedLists, lists: dict[bytes, bytes | None]) -> None:
+        def ask(asked: AskedLists, reader: ListReader, lists: dict[bytes, bytes | None]) -> None:
             question = keys, answer.values, lists, self._dealer
             unknown = lists_to_read(*question, asked.since)
             ageing = [each for each in lists_to_read(*question, asked.renewed_since) if each not in unknown]
             if ageing:
-                asked.reader.read_later(brand, ageing, self._dealer)
+                reader.read_later(brand, ageing, self._dealer)
             if unknown:
-                asked.reader.read_now(brand, unknown, self._dealer, partial(find, mark))
+                reader.read_now(brand, unknown, self._dealer, partial(find, mark))
             else:
                 mark(lists)
 
-        find(mark if asked is None else partial(ask, asked))
+        find(mark if asked is None or asked.reader is None else partial(ask, asked, asked.reader))

@@ -26,7 +26,7 @@ from gateway.cli.demo import demo
 from gateway.cli.explain import render_explanation
 from gateway.cli.sandbox import sandbox
 from gateway.configuration import Configuration, ConfigurationError
-from gateway.dealers import DealerIndex
+from gateway.dealers import AskedLists, DealerIndex, DealerLists
 from gateway.ports import ConsentIndex
 from gateway.registry.pending import ConsentNotes, Pending
 
@@ -151,13 +151,23 @@ async def _look_up(
     try:
         await store.start()
         key = wiring.consent_keys(configuration, may_begin=False).derive(brand, address_key)
-        index: ConsentIndex = store if dealer is None else DealerIndex(store, store, dealer)
+        lists = _dealer_lists(configuration, store)
+        index: ConsentIndex = store if dealer is None else DealerIndex(store, lists, dealer)
         index.lookup(brand, (key,), None, answered.set_result)
         answer = await answered
         is_there = isinstance(answer, Lookup)
         return answer, await ConsentNotes(store).find_for(brand, channel, key) if is_there else []
     finally:
         await store.close()
+
+
+def _dealer_lists(configuration: Configuration, store: DealerLists) -> DealerLists:
+    """As messages meet them, but that nothing is asked: a list that is too old says nothing."""
+    settings = configuration.registry
+    if settings is None:
+        return store
+    brands = {code for account in settings.accounts for code in account.brands}
+    return AskedLists(store, None, brands, settings.retailer_list_age_s)
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -149,7 +149,7 @@ class WorkerRegistryMetrics:
         self._lists = list_counter(self.registry)
         self._requeried = Counter(
             PREFIX + "registry_requery_total",
-            "Consents asked for at the registry because the index was stale, by what it said.",
+            "People asked for at the registry, index stale or without record, by what it said.",
             ["result"],
             registry=self.registry,
         )

@@ -69,7 +69,9 @@ class RegistrySection(Section):
         "1m", "How often is asked what changed. The registry shows nothing younger than an hour."
     )
     requests_per_second: Annotated[int, kinds.whole(1, 10, 10)] = setting(
-        10, "Most requests of this machine. The registry allows ten for each source address; share them out."
+        10,
+        """Most requests a second: with Redis of all machines together, with LMDB of this one. The registry allows ten
+        for each source address; machines with LMDB behind one address share them out.""",
     )
     requery: YesNo = setting(
         True,
