@@ -122,6 +122,21 @@ class QuerySyntax(XmlSyntax):
 
 
 def _read_message(message: Element) -> Tree:
+    children = message.children
+    if len(children) == 2 and (children[0].name, children[1].name) == ("text", "receipents"):
+        # As nearly all are, of which there may be fifty thousand.
+        text, recipients = children
+        leaves = recipients.children
+        is_plain = not (message.attributes or text.attributes or text.children or recipients.attributes)
+        is_list = bool(leaves) and all(
+            leaf.name == "number" and not leaf.children and not leaf.attributes for leaf in leaves
+        )
+        if is_plain and is_list:
+            return {"text": text.text, "receipents": {"number": [leaf.text.strip() for leaf in leaves]}}
+    return _read_unusual_message(message)
+
+
+def _read_unusual_message(message: Element) -> Tree:
     check_element(message, ("text", "receipents"))
     text, recipients = message.one("text"), _required(message, "receipents")
     check_element(recipients, ("number",))

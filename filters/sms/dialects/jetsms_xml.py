@@ -25,7 +25,7 @@ from filters.sms.dialects.jetsms_values import (
 from filters.sms.dialects.spelled_numbers import SharedTexts, read_number_list
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import malformed
-from filters.sms.dialects.strict_xml import Element, check_element, read_xml, write_document
+from filters.sms.dialects.strict_xml import Element, check_element, read_xml, write_document, write_element, write_text
 from filters.sms.dialects.times import find_time
 from filters.sms.http import HttpRequest, HttpResponse
 from filters.sms.message import Relayed, ReportEntry, SmsFate, SmsRecipient, Submission, TextKind
@@ -56,7 +56,7 @@ class JetSmsXmlDialect:
         root = read_xml(request, "message-context")
         check_element(root, (*_HEAD, "text", "gsmnos", "message"), ("type",))
         for child in root.children:
-            if child.name != "message":
+            if child.name != "message" and (child.children or child.attributes):
                 check_element(child)
         recipients, texts = _read_messages(root)
         if len(recipients) > MAX_RECIPIENTS:
@@ -84,17 +84,19 @@ class JetSmsXmlDialect:
         fields = submission.fields
         spelled = [submission.recipients[position].spelled for position in kept]
         is_one_text = fields["type"] == ONE_TEXT and len(set(texts)) == 1
-        children = [Element(name, text=value) for name, value in fields["head"].items()]
+        head = "".join(write_element(Element(name, text=value)) for name, value in fields["head"].items())
         if is_one_text:
-            children += [Element("text", text=texts[0]), Element("gsmnos", text=",".join(spelled))]
+            form = ONE_TEXT
+            rest = f"<text>{write_text(texts[0])}</text><gsmnos>{write_text(','.join(spelled))}</gsmnos>"
         else:
-            children += [
-                Element("message", children=[Element("gsmno", text=number), Element("text", text=text)])
+            form = TEXT_EACH
+            rest = "".join(
+                f"<message><gsmno>{write_text(number)}</gsmno><text>{write_text(text)}</text></message>"
                 for number, text in zip(spelled, texts, strict=True)
-            ]
-        root = Element("message-context", {"type": ONE_TEXT if is_one_text else TEXT_EACH}, children)
+            )
+        document = write_document(f'<message-context type="{form}">{head}{rest}</message-context>')
         headers = (*fields["headers"], ("content-type", "text/xml; charset=utf-8"))
-        return HttpRequest("POST", fields["path"], "", headers, write_document(root))
+        return HttpRequest("POST", fields["path"], "", headers, document)
 
     def read_answer(self, submission: Submission, kept: Sequence[int], response: HttpResponse) -> Relayed:
         text = response.body[:200].decode("latin-1").lstrip()
@@ -158,7 +160,8 @@ def _read_messages(root: Element) -> tuple[list[SmsRecipient], list[str]]:
         if root.one("text") is not None or root.one("gsmnos") is not None:
             raise malformed("text: expected in message")
         for message in messages:
-            check_element(message, ("gsmno", "text"))
+            if [child.name for child in message.children] != ["gsmno", "text"] or message.attributes:
+                check_element(message, ("gsmno", "text"))
             _add(recipients, texts, message.one("text"), message.one("gsmno"))
     else:
         raise malformed("message-context.type: expected smmgsd or mmmgsd")
@@ -176,7 +179,8 @@ def _add(recipients: list[SmsRecipient], texts: SharedTexts, text: Element | Non
     if text is None or numbers is None:
         raise malformed("message: expected a text and numbers")
     for leaf in (text, numbers):
-        check_element(leaf)
+        if leaf.children or leaf.attributes:
+            check_element(leaf)
     shared = texts.number(check_text(text.text, "text", MAX_TEXT_CHARACTERS), "text")
     recipients += [
         SmsRecipient(number, spelled, shared) for number, spelled in read_number_list(numbers.text.strip(), "gsmnos")
