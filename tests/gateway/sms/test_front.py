@@ -366,6 +366,55 @@ async def test_a_report_shows_whom_we_dropped(open_place: Any) -> None:
     assert len(place.world.upstream.asked) == asked, "a job of ours is not asked of the provider"
 
 
+# -- the short way ----------------------------------------------------------------------------------------------------
+
+
+async def test_calls_of_a_dialect_do_not_pass_through_the_application(
+    open_place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused does, and so does what is nobody's."""
+    place = await open_place()
+    begun: list[tuple[str, bool]] = []
+    begin = SmsFront.begin
+
+    def watched(front: SmsFront, request: Any) -> Any:
+        answer = begin(front, request)
+        begun.append((request.raw_path, answer is not None))
+        return answer
+
+    monkeypatch.setattr(SmsFront, "begin", watched)
+    body = {"text": "x", "recipients": [YES, NO]}
+    sent = (await place.call("POST", "/v1/messages", body)).json
+    await place.call("GET", f"/v1/messages/{sent['id']}")
+    await place.call("GET", "/nobody")
+    assert begun == [("/v1/messages", True), (f"/v1/messages/{sent['id']}", True), ("/nobody", False)]
+    again = await place.call("POST", "/v1/messages", body | {"text": "y"})
+    assert again.status == 200, "the connection was handed over, and serves on"
+    assert len(begun) == 3
+
+
+async def test_a_path_of_ours_is_never_offered_to_the_dialects(
+    open_place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await open_place()
+    monkeypatch.setattr(SmsFront, "begin", lambda _front, request: pytest.fail(request.raw_path))
+    assert (await place.call("POST", "/v1/check", {"recipient": YES})).status == 200
+    assert (await place.call("POST", f"/sms/inbound/{SECRET}", told())).status == 200
+
+
+async def test_both_ways_refuse_a_stranger_and_give_memory_back(open_place: Any) -> None:
+    place = await open_place(accesses=[])
+    body = b'{"text":"x","recipients":["' + YES.encode() + b'"]}'
+    for fields in (b"", b"Connection: close\r\n"):
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (fields, len(body))
+        answer = await place.raw(head + body)
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"unauthenticated" in answer
+    assert place.memory.used_bytes == 0
+    assert place.front.in_hand == 0
+    assert place.world.upstream.asked == []
+
+
 # -- framing ----------------------------------------------------------------------------------------------------------
 
 
