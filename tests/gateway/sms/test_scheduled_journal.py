@@ -84,6 +84,11 @@ def test_whatever_is_packed_is_unpacked_alike(sends: list[ScheduledSend]) -> Non
     assert unpack_sends(pack_sends(sends)) == sends
 
 
+@pytest.mark.parametrize("plain", [b"", b"[]", b"{}", b'{"requests":[],"sends":[[1]]}', b'{"requests":[1],"sends":[]}'])
+def test_what_another_version_wrote_hides_nothing_else(plain: bytes) -> None:
+    assert unpack_sends(plain) == []
+
+
 async def test_all_pages_of_all_days_are_read(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """More pages than are asked for at once, on two days, from more workers than a book shows at once."""
     monkeypatch.setattr(scheduled_journal, "PAGE_SENDS", 1)
