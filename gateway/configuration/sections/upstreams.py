@@ -196,8 +196,9 @@ class SmsUpstreamSection(Section):
     )
     max_lead: Annotated[Duration, kinds.duration("1m", "365d", "2d")] = setting(
         "2d",
-        """How far ahead a send may be scheduled. Consent is looked up when the request comes; who refuses in between
-        still gets the message where it cannot be called off.""",
+        """How far ahead a send may be scheduled, and how long hours or a speed in the request may hold it. Consent is
+        looked up when the request comes; who refuses in between still gets the message where it cannot be called
+        off.""",
     )
     scheduled_cancel: Annotated[ScheduledCancel, kinds.one_of(ScheduledCancel)] = setting(
         "single",
