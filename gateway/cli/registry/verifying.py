@@ -24,8 +24,9 @@ from gateway.cli.registry.running import (
 )
 from gateway.configuration.settings import Configuration
 from gateway.consents.words import render_time
+from gateway.registry.comparison import Checked
 from gateway.registry.ports import BrandLink
-from gateway.registry.verify import Checked, VerifyReport, verify_files
+from gateway.registry.verify import VerifyReport, verify_files
 
 _ROWS = (
     ("rows read", "rows"),

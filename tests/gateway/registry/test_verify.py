@@ -15,8 +15,9 @@ from filters.registry.merging import settle
 from filters.registry.values import ConsentSubject, StoredConsent
 from filters.vocabulary import Channel, RecipientType, Status
 from gateway.consents.csv_file import CsvFileError
-from gateway.registry import verify
-from gateway.registry.verify import Checked, VerifyReport, verify_files
+from gateway.registry import comparison
+from gateway.registry.comparison import Checked
+from gateway.registry.verify import VerifyReport, verify_files
 from tests.support.registry_world import CONSENTS, item
 from tests.support.sync_world import BRAND, KEYS, SLOT, SyncWorld
 
@@ -191,7 +192,7 @@ async def test_a_registry_that_goes_on_failing_ends_it_without_a_claim(
     sync: SyncWorld, check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sentence names the failure; nothing was withdrawn because nobody answered."""
-    monkeypatch.setattr(verify, "_TRIES", 1)
+    monkeypatch.setattr(comparison, "_TRIES", 1)
     await know(sync, "a@example.com", Status.APPROVED)
     await sync.world.sim("PUT", "faults", {"faults": [{"kind": "garbage", "path": "status"}]})
     with pytest.raises(OSError, match="unreadable"):
