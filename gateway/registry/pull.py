@@ -19,9 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
-import orjson
 import structlog
 
 from filters.consent_key import ConsentKeys
@@ -30,6 +28,7 @@ from filters.registry.failures import Failure, Refused
 from filters.registry.merging import read_movements
 from filters.registry.values import ChangesPage, ChangesSource, Movement
 from gateway.registry.failures import failure_words
+from gateway.registry.feed_place import Place, unpack_place
 from gateway.registry.ports import BrandLink, SyncIndex, SyncMemory
 from gateway.registry.questions import QuestionBook, wait_for
 from gateway.registry.unheard import UnheardRefusals
@@ -54,31 +53,6 @@ _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 _TO_BE_MENDED_S = 900.0
 _CURSOR_REFUSED = frozenset({400, 404, 422})
-
-
-class Place(NamedTuple):
-    """How far one source of one brand has been read: cursor, and the stretch of time that is known without a hole."""
-
-    after: str | None
-    since: int
-    until: int
-
-    def pack(self) -> bytes:
-        return orjson.dumps(self._asdict())
-
-
-def unpack_place(packed: bytes | None) -> Place | None:
-    """None for nothing, and for what is no place: then reading begins anew, which only repeats."""
-    if not packed:
-        return None
-    try:
-        found = orjson.loads(packed)
-        after, since, until = found["after"], found["since"], found["until"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if not (after is None or isinstance(after, str)) or not isinstance(since, int) or not isinstance(until, int):
-        return None
-    return Place(after, since, until)
 
 
 @dataclass(slots=True)

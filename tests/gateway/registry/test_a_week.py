@@ -17,7 +17,7 @@ import pytest
 
 from adapters.store import Store
 from filters.consent import unpack
-from gateway.registry.pull import unpack_place
+from gateway.registry.feed_place import unpack_place
 from tests.support.certificates import server_context
 from tests.support.push_world import LOGIN
 from tests.support.registry_world import CONSENTS, RegistryWorld, item

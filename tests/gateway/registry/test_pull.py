@@ -10,7 +10,8 @@ from filters.registry.merging import read_movements, subjects_of
 from filters.registry.values import ConsentSubject, Movement
 from filters.registry.words import find_source
 from filters.vocabulary import Channel, RecipientType, Status
-from gateway.registry.pull import LAG_S, WINDOW_S, unpack_place
+from gateway.registry.feed_place import unpack_place
+from gateway.registry.pull import LAG_S, WINDOW_S
 from tests.support.registry_world import CONSENTS, RegistryWorld, item
 from tests.support.sync_world import BRAND, KEYS, SLOT, SyncWorld, movement
 
