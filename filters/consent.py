@@ -11,7 +11,7 @@ the last byte, and the merge needs no flag beside the record.
 
 **Packed form**, in slot order, six bytes an occupied slot: one byte ``slot | rejected << 3``, one byte source,
 four bytes consent date as unsigned big-endian seconds since 1970-01-01 UTC. Bit 4 of the first byte is never kept: an
-answer to a dealer carries it where the consent is open to that dealer (``filters.dealer_access``).
+answer to a dealer carries it where the consent is open to that dealer (``filters.decision.dealer_access``).
 """
 
 from __future__ import annotations

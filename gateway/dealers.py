@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from filters.client import Client
-from filters.dealer_access import (
+from filters.decision.dealer_access import (
     AccessList,
     WantedList,
     codes_in,
@@ -31,7 +31,7 @@ _DATE_BYTES = 4
 
 
 class DealerLists(Protocol):
-    """The lists beside the index (``filters.dealer_access``)."""
+    """The lists beside the index (``filters.decision.dealer_access``)."""
 
     def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The packed lists in the order of ``names``, None for one that is not there; None if they could not be

@@ -25,7 +25,7 @@ from typing import Protocol
 
 from filters.business_days import HolidayCalendar
 from filters.consent import RECIPIENT_TYPES, Change, Consent, State, unpack
-from filters.evidence import RecordKind, encode_event
+from filters.evidence.record import RecordKind, encode_event
 from filters.exchange import Lookup, OutboxItem, Refusal
 from filters.refusal_report import NONCE_BYTES, RefusalReport, ReportSeal
 from filters.vocabulary import LookupFailure, RecipientType, Status

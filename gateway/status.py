@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from filters.vocabulary import NEVER_LOADED, FreshnessState
-from gateway.worker_channel import WorkerReport
+from gateway.processes.worker_channel import WorkerReport
 
 REPORT_EXPIRES_S = 5.0
 """A worker silent for so long is stuck or gone."""

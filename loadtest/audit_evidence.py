@@ -23,7 +23,7 @@ import orjson
 
 from adapters.evidence.files import list_segments
 from adapters.evidence.segment_reader import read_segment
-from filters.evidence_chain import RECORD, read_frames
+from filters.evidence.chain import RECORD, read_frames
 from loadtest.audit import Pair, PressedRefusal
 from loadtest.marketing_mail import MailTemplate
 

@@ -29,19 +29,19 @@ from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent import Change, Consent
 from filters.consent_key import ConsentKeys
+from filters.decision.policy import Policy
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
 from filters.exchange import OutgoingMail, UpstreamCapabilities
 from filters.mime.footer import make_footer
 from filters.mime.plan import RewriteSettings
-from filters.policy import Policy
 from filters.reply import Reply
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, Outcome, RecipientType, Status
 from gateway.logs import CanonicalLog, LogSink
-from gateway.mail_observer import MailObserver
-from gateway.mail_route import BrandRoute, MailRoute
+from gateway.mail.observer import MailObserver
+from gateway.mail.pipeline import MailPipeline
+from gateway.mail.route import BrandRoute, MailRoute
 from gateway.metrics import WorkerMetrics, use_memory
-from gateway.pipeline import MailPipeline
 from gateway.trace import Tracer
 from loadtest.marketing_mail import MailTemplate
 

@@ -3,7 +3,7 @@
 ::
 
     DIRECTORY/
-      20260801/mx1-0-20260801T101500Z-00000012.izl      open or closed segment (filters.evidence_chain)
+      20260801/mx1-0-20260801T101500Z-00000012.izl      open or closed segment (filters.evidence.chain)
       20260801/mx1-0-20260801T091500Z-00000011.izl.gz   sealed segment: gzip members of whole frames
       20260801/….recipients.parquet, ….messages.parquet indexes of sealed segments
       heads/mx1-0.heads                                 signed heads of a writer, one JSON object a line

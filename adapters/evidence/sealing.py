@@ -37,8 +37,8 @@ from adapters.evidence.files import (
 from adapters.evidence.search import open_engine
 from adapters.evidence.segment_reader import read_segment
 from adapters.evidence.signing import Signer
-from filters.evidence import check_retention
-from filters.evidence_chain import MAGIC, RECORD, Buffer, Expiry, read_frames, summarise_segment
+from filters.evidence.chain import MAGIC, RECORD, Buffer, Expiry, read_frames, summarise_segment
+from filters.evidence.record import check_retention
 
 MEMBER_BYTES = 256 * 1024
 _LEVEL = 6

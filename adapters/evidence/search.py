@@ -23,10 +23,10 @@ from adapters.evidence.files import (
 )
 from adapters.evidence.segment_reader import read_member, read_segment
 from adapters.evidence.signing import TrustedKeys
-from filters.evidence import decode
-from filters.evidence_chain import RECORD, Buffer, Expiry, Frame, Head, parse_expiry, parse_head, read_frames
-from filters.evidence_check import ChainCheck, Problem, ProblemKind, WriterReport
-from filters.evidence_export import Located, Prover
+from filters.evidence.chain import RECORD, Buffer, Expiry, Frame, Head, parse_expiry, parse_head, read_frames
+from filters.evidence.check import ChainCheck, Problem, ProblemKind, WriterReport
+from filters.evidence.export import Located, Prover
+from filters.evidence.record import decode
 
 Progress = Callable[[str, int], None]
 """Called after each file with its name and bytes."""

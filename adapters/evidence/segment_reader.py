@@ -12,7 +12,7 @@ import zlib
 
 from adapters.evidence.errors import EvidenceError
 from adapters.evidence.files import SegmentFile
-from filters.evidence_chain import Buffer, Frame, read_frames
+from filters.evidence.chain import Buffer, Frame, read_frames
 
 
 def read_segment(file: SegmentFile) -> Buffer:

@@ -9,8 +9,8 @@ from pathlib import Path
 from adapters.evidence.files import RECIPIENTS_SUFFIX, list_days, list_segments
 from adapters.evidence.search import open_engine
 from adapters.evidence.segment_reader import read_segment
-from filters.evidence import decode
-from filters.evidence_chain import RECORD, read_frames
+from filters.evidence.chain import RECORD, read_frames
+from filters.evidence.record import decode
 
 VerdictKey = tuple[int, str, str, str]
 """Brand (0: none could be told), channel, verdict, reason."""

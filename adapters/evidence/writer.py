@@ -40,7 +40,7 @@ from adapters.evidence.files import (
 from adapters.evidence.ring import DiskRing, RingError, open_ring
 from adapters.evidence.segment_reader import read_segment
 from adapters.evidence.signing import Signer
-from filters.evidence_chain import (
+from filters.evidence.chain import (
     GENESIS,
     HEAD,
     HEADER,

@@ -57,7 +57,7 @@ from adapters.store.store import (
 )
 from filters.consent import merge_packed
 from filters.consent_key import KEY_BYTES
-from filters.dealer_access import AccessList
+from filters.decision.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 

@@ -51,7 +51,7 @@ from adapters.store.store import (
     value_name,
 )
 from adapters.store.url import RedisPlace
-from filters.dealer_access import AccessList
+from filters.decision.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 

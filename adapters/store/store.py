@@ -17,7 +17,7 @@ from adapters.store.mark import FORMAT, GENERATION_BYTES, Mark
 from adapters.store.memory import StoreMemory
 from filters.consent import ENTRY_BYTES, Change, is_own_refusal, pack_change, slot_of
 from filters.consent_key import KEY_BYTES
-from filters.dealer_access import NAME_BYTES, AccessList
+from filters.decision.dealer_access import NAME_BYTES, AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 
@@ -160,7 +160,7 @@ class Store(ABC):
     def find_notes(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:
         """The notes in the order of ``names``, None for one that is not there; None if they could not be asked."""
 
-    # ---- lists of dealers beside the consents (``filters.dealer_access``) ----
+    # ---- lists of dealers beside the consents (``filters.decision.dealer_access``) ----
 
     @abstractmethod
     def find_access(self, names: Sequence[bytes], done: Callable[[Sequence[bytes | None] | None], None]) -> None:

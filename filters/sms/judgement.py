@@ -1,8 +1,9 @@
 """Decides and records many recipients of one request at a few microseconds each.
 
-Nothing is decided here: ``filters.decide.decide`` is. But of two recipients whose records differ by their dates alone,
-none of them in the future, it says the same; so it is asked once for each kind of record that occurs in a batch, and
-the lines of the evidence are printed from one form for each kind. Property tests hold both equal to the long way.
+Nothing is decided here: ``filters.decision.decide`` does. But of two recipients whose records differ by their dates
+alone, none of them in the future, it says the same; so it is asked once for each kind of record that occurs in a
+batch, and the lines of the evidence are printed from one form for each kind. Property tests hold both equal to the
+long way.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import NamedTuple
 import orjson
 
 from filters.consent import ENTRY_BYTES, slot_of, unpack
-from filters.decide import Decision, Facts, decide
-from filters.evidence import recipient_entry
-from filters.policy import Policy
+from filters.decision.decide import Decision, Facts, decide
+from filters.decision.policy import Policy
+from filters.evidence.record import recipient_entry
 from filters.vocabulary import Channel, LookupFailure, Outcome, RecipientType, Verdict
 
 _DATE_MARK = 4_294_967_295

@@ -20,12 +20,12 @@ from gateway.opt_out.logo import load_logo
 from gateway.opt_out.mail_intake import MailIntake
 from gateway.opt_out.pages import OptOutPages
 from gateway.ports import RefusalRecorder
+from gateway.processes.worker import Door
 from gateway.registry.metrics import WorkerRegistryMetrics
 from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
 from gateway.registry.registering_api import ConsentsMeans
 from gateway.sms.assembly import SmsSide
-from gateway.worker import Door
 
 
 def make_http_doors(

@@ -8,8 +8,8 @@ import sys
 import structlog
 
 from gateway.app.opening import seal_evidence
-from gateway.housekeeping import step_back
 from gateway.logs import configure_logs
+from gateway.processes.housekeeping import step_back
 
 log = structlog.stdlib.get_logger(__name__)
 

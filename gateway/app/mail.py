@@ -26,10 +26,10 @@ from gateway.configuration.settings import (
     SmtpListenerSettings,
     SmtpUpstreamSettings,
 )
-from gateway.drop_reports import DropReports
-from gateway.mail_in_hand import MailInHand
-from gateway.mail_observer import MailObserver
-from gateway.mail_route import BrandRoute, MakeLinks
+from gateway.mail.drop_reports import DropReports
+from gateway.mail.in_hand import MailInHand
+from gateway.mail.observer import MailObserver
+from gateway.mail.route import BrandRoute, MakeLinks
 from gateway.observers import Observer
 from gateway.smtp.settings import ListenerSettings
 from gateway.smtp.settings import TlsMode as ListenerTls

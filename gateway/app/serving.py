@@ -11,7 +11,6 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from gateway import sockets
 from gateway.admin import AdminServer
 from gateway.app.endpoints import NamedEndpoint, endpoint_key
 from gateway.app.opening import load
@@ -19,14 +18,15 @@ from gateway.app.order import WorkerOrder
 from gateway.app.sync import SyncOrder
 from gateway.configuration import Configuration
 from gateway.configuration.settings import RegistryPushSettings
-from gateway.housekeeping import Housekeeping, default_housekeeping_command
 from gateway.logs import Logs, configure_logs
 from gateway.metrics import SupervisorMetrics, forget_process, render, use_directory
+from gateway.processes import sockets
+from gateway.processes.housekeeping import Housekeeping, default_housekeeping_command
+from gateway.processes.scratch import scratch_folder
+from gateway.processes.supervisor import Supervisor, default_worker_command
 from gateway.registry.process import SyncProcess, default_sync_command
-from gateway.scratch import scratch_folder
 from gateway.secrets import InstallationSecrets, load_or_create_secrets
 from gateway.status import WorkerState, is_healthy, readiness, status_page, worker_state
-from gateway.supervisor import Supervisor, default_worker_command
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -35,7 +35,7 @@ VERSION = version("izinkapi")
 
 
 class GatewayPlan:
-    """A configuration as the supervisor sees it (``gateway.supervisor.Plan``)."""
+    """A configuration as the supervisor sees it (``gateway.processes.supervisor.Plan``)."""
 
     def __init__(self, configuration: Configuration, kept: InstallationSecrets, environment: dict[str, str]) -> None:
         self.configuration = configuration

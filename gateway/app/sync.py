@@ -20,6 +20,7 @@ from gateway.app.opening import make_note_seal, open_store_with, sealing_of
 from gateway.app.registry import RegistryLinks, make_asking_budget, make_dealers
 from gateway.configuration import Configuration
 from gateway.logs import Logs, configure_logs
+from gateway.processes.worker_channel import ReportSender
 from gateway.refusals import RefusalReports
 from gateway.registry.asking.access_lists import (
     FEED_LISTS_SHARE,
@@ -36,7 +37,6 @@ from gateway.registry.reporting.metrics import ReportingMetrics
 from gateway.registry.reporting.reporter import Reporter
 from gateway.registry.unheard import UnheardRefusals
 from gateway.secrets import InstallationSecrets
-from gateway.worker_channel import ReportSender
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -51,11 +51,13 @@ from gateway.configuration.sections.rules import PartlyRefused
 from gateway.configuration.settings import Certificate
 from gateway.doors import MailDoor, SmppDoor
 from gateway.logs import Logs, configure_logs
-from gateway.mail_observer import MailObserver
-from gateway.mail_route import MailRoute, fold_senders
+from gateway.mail.observer import MailObserver
+from gateway.mail.pipeline import MailPipeline
+from gateway.mail.route import MailRoute, fold_senders
 from gateway.metrics import WorkerMetrics
 from gateway.observers import Observer
-from gateway.pipeline import MailPipeline
+from gateway.processes.worker import Door, Worker
+from gateway.processes.worker_channel import ReportSender
 from gateway.refusals import Refusals
 from gateway.registry.metrics import WorkerRegistryMetrics
 from gateway.registry.pending import ConsentNotes
@@ -69,8 +71,6 @@ from gateway.sms.sealed_notes import SealedNotes
 from gateway.smtp.listener import MailListener
 from gateway.smtp.memory_budget import MemoryBudget
 from gateway.trace import Tracer
-from gateway.worker import Door, Worker
-from gateway.worker_channel import ReportSender
 
 
 def worker_main() -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from filters.decision_table import EDGE_CASES, GATES, ROWS
+from filters.decision.table import EDGE_CASES, GATES, ROWS
 from filters.reason import Reason
 
 _HEAD = """\
 # Decision table
 
-Printed from `filters/decision_table.py` by `python -m gateway.cli.decision_table_page`; a test keeps the two equal.
+Printed from `filters/decision/table.py` by `python -m gateway.cli.decision_table_page`; a test keeps the two equal.
 This is how the program decides, not legal advice.
 
 "Law" is Law no. 6563 on the regulation of electronic commerce, "Reg." the Regulation on Commercial Communication and

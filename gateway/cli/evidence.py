@@ -21,10 +21,10 @@ from rich.text import Text
 
 from filters.address import AddressError, parse_email
 from filters.consent_key import ConsentKeys
-from filters.evidence import ISTANBUL, RecordKind
-from filters.evidence_chain import HasSigned, Head, parse_head
-from filters.evidence_check import Problem, WriterReport
-from filters.evidence_export import Located, check_export, render_export
+from filters.evidence.chain import HasSigned, Head, parse_head
+from filters.evidence.check import Problem, WriterReport
+from filters.evidence.export import Located, check_export, render_export
+from filters.evidence.record import ISTANBUL, RecordKind
 from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Outcome, Verdict
 from gateway.configuration.problems import ConfigurationError

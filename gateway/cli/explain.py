@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from filters.explain import Explanation
+from filters.decision.explain import Explanation
 from filters.registry.words import RECIPIENT_TYPE_WORDS, render_time
 from filters.vocabulary import Verdict
 from gateway.registry.pending import Pending, PendingState, pending_as_json

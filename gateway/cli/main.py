@@ -14,10 +14,10 @@ from rich.text import Text
 
 from filters.address import AddressError, parse_email
 from filters.consent import unpack
-from filters.decide import Facts
+from filters.decision.decide import Facts
+from filters.decision.explain import explain as explain_decision
+from filters.decision.freshness import freshness
 from filters.exchange import Lookup
-from filters.explain import explain as explain_decision
-from filters.freshness import freshness
 from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, RecipientType
 from gateway.cli import consents, evidence, registry
@@ -62,7 +62,7 @@ def _version(
 def serve(config: ConfigOption) -> None:
     """Run the gateway: workers, opt-out pages, admin. SIGTERM drains, SIGHUP reloads the configuration."""
     from gateway import app as wiring  # here, because --help needs none of it
-    from gateway.sockets import BindError
+    from gateway.processes.sockets import BindError
 
     try:
         wiring.serve(config)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from filters.brand import Brand
 from filters.client import Client
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.sms.suffix import SuffixPolicy
 from filters.sms.wording import Identity
 from filters.vocabulary import MessageClass, RecipientType

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from filters.brand import Brand
 from filters.client import Client
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration import problems
 from gateway.configuration.describe import describe_document

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from filters.dealer_access import NAME_BYTES, AccessList
+from filters.decision.dealer_access import NAME_BYTES, AccessList
 
 _FRAME = struct.Struct(f">{NAME_BYTES}sI")
 

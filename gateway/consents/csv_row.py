@@ -18,7 +18,7 @@ from typing import NamedTuple
 from filters.address import AddressError, parse_email
 from filters.consent import Change, Consent, pack_change, slot_of
 from filters.consent_key import KEY_BYTES, ConsentKeys
-from filters.dealer_access import FIRST_CODE, MOST_CODES, AccessList, access_list
+from filters.decision.dealer_access import FIRST_CODE, MOST_CODES, AccessList, access_list
 from filters.phone import PhoneError, parse_phone
 from filters.vocabulary import Channel, Status
 from gateway.consents.csv_file import MOST_LINE_BYTES, CsvFileError

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from filters.consent_key import ConsentKeys
-from filters.dealer_access import AccessList, dated
+from filters.decision.dealer_access import AccessList, dated
 from gateway.consents.access_spool import AccessSpool
 from gateway.consents.checkpoint import Checkpoint, Progress, remove_stale
 from gateway.consents.csv_file import Block, CsvFile, CsvFileError, Place

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from filters.consent import Change
-from filters.dealer_access import AccessList
+from filters.decision.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from filters.consent_key import ConsentKeys
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.registry.values import RegistryBrand
 from filters.sms.note_seal import NoteSeal
 from gateway.configuration.settings import Configuration, RegistryPushSettings, RegistrySettings

@@ -17,7 +17,7 @@ from itertools import islice
 import structlog
 
 from filters.consent_key import ConsentKeys
-from filters.dealer_access import WantedList, access_list, read_at_of
+from filters.decision.dealer_access import WantedList, access_list, read_at_of
 from filters.registry.call import Priority
 from filters.registry.failures import Failure, Refused
 from filters.registry.merging import find_address, read_record

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from filters.freshness import freshness
-from filters.policy import Policy
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.vocabulary import FreshnessState
 
 log = structlog.stdlib.get_logger(__name__)

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway import sockets
-from gateway.worker_channel import receive_reports
+from gateway.processes import sockets
+from gateway.processes.worker_channel import receive_reports
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -18,11 +18,11 @@ from filters.address import AddressError, parse_email
 from filters.classify import Classification, ClassificationRefusal
 from filters.client import Client
 from filters.consent_key import ConsentKeys
-from filters.decide import Facts
+from filters.decision.decide import Facts
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.freshness import freshness
 from filters.phone import PhoneError, parse_phone
-from filters.policy import Policy
 from filters.reason import Reason
 from filters.sms.dialect import Fault, RequestRefusedError
 from filters.sms.dialects.plain import PlainDialect

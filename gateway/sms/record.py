@@ -1,10 +1,10 @@
-"""The evidence record of one SMS request, from what the pipeline found out (``filters.evidence`` has its fields)."""
+"""The evidence record of one SMS request, from what the pipeline found out (fields: ``filters.evidence.record``)."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from filters.evidence import encode_decision, index_reading
+from filters.evidence.record import encode_decision, index_reading
 from filters.exchange import Lookup
 from filters.sms.judgement import print_entries
 from filters.vocabulary import Channel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from filters.brand import Brand
 from filters.client import Client
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.sms.dialect import Composer, Dialect
 from filters.sms.message import Relayed, ReportEntry, Submission
 from filters.sms.suffix import SuffixWriter

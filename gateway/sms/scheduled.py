@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from filters.consent import unpack
-from filters.evidence import RecordKind, encode_event
+from filters.evidence.record import RecordKind, encode_event
 from filters.exchange import Lookup, Refusal
 from filters.sms.dialect import Cancellation, Canceller
 from filters.sms.http import HttpResponse

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.store import Store
 from filters.consent import CHANNELS, RECIPIENT_TYPES, SOURCES, Change, Consent, apply_changes, unpack
-from filters.dealer_access import AccessList, access_list
+from filters.decision.dealer_access import AccessList, access_list
 from filters.exchange import Lookup, OutboxItem
 from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
 from tests.support.memory_index import MemoryIndex

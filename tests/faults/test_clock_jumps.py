@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.pipeline import DECISION_VALID_S
+from gateway.mail.pipeline import DECISION_VALID_S
 from tests.support.agenda import Manner, always
 from tests.support.pipeline_world import COMMERCIAL, INFORMATIONAL, Clock, PipelineWorld, mail
 

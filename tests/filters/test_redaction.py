@@ -96,7 +96,7 @@ def test_known_forms_are_masked(text, expected):
         "2026-08-01 10:11:12.123 started",
         "2026-08-01T10:11:12Z",
         "upstream relay: 250 2.0.0 in 0.0123 s, 4096 bytes, brand 600123",
-        "File gateway/pipeline.py, line 123, in _relay",
+        "File gateway/mail/pipeline.py, line 123, in _relay",
         "izinkapi_evidence_commit_duration_seconds",
         "auth check failed",
         "",

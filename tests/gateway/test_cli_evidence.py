@@ -19,7 +19,7 @@ from adapters.evidence.signing import TrustedKeys, load_or_create_signer, load_p
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
 from filters.consent import Consent
 from filters.consent_key import ConsentKeys
-from filters.evidence import RecordKind, encode_decision, encode_event, index_reading, recipient_entry
+from filters.evidence.record import RecordKind, encode_decision, encode_event, index_reading, recipient_entry
 from filters.reply import Reply
 from filters.vocabulary import (
     Channel,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from filters.client import Client
-from filters.dealer_access import access_list
+from filters.decision.dealer_access import access_list
 from filters.exchange import Lookup
 from filters.phone import parse_phone
 from filters.vocabulary import Channel, LookupFailure, MessageClass, RecipientType

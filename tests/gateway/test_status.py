@@ -12,7 +12,7 @@ import pytest
 
 from filters.vocabulary import FreshnessState
 from gateway.admin import AdminServer
-from gateway.sockets import bind
+from gateway.processes.sockets import bind
 from gateway.status import REPORT_EXPIRES_S, Readiness, WorkerState, is_healthy, readiness, status_page, worker_state
 
 NOW = 1_790_000_000.0

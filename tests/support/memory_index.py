@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from filters.consent import Change, State, merge, pack, unpack
-from filters.dealer_access import AccessList
+from filters.decision.dealer_access import AccessList
 from filters.exchange import Applied, Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 from tests.support.agenda import Agenda, Manner, always, behave

@@ -16,15 +16,15 @@ from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent import Change, Consent
 from filters.consent_key import ConsentKeys
+from filters.decision.policy import Policy
 from filters.envelope import Answer, Envelope, EnvelopeRecipient
 from filters.mime.footer import make_footer
 from filters.mime.plan import RewriteSettings
-from filters.policy import Policy
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, MessageClass, RecipientType, Status
-from gateway.mail_in_hand import MailInHand
-from gateway.mail_route import BrandRoute, ContentSigner, MailRoute
-from gateway.pipeline import MailPipeline
+from gateway.mail.in_hand import MailInHand
+from gateway.mail.pipeline import MailPipeline
+from gateway.mail.route import BrandRoute, ContentSigner, MailRoute
 from gateway.ports import ConsentIndex, EvidenceLog
 from gateway.trace import Tracer
 from tests.support.agenda import Agenda

@@ -9,8 +9,8 @@ from collections import Counter
 import aiohttp
 
 from adapters.store import Store
-from gateway import sockets
 from gateway.opt_out.listener import HttpListener
+from gateway.processes import sockets
 from gateway.registry.push import PushReceiver
 from gateway.registry.questions import QuestionBook
 from tests.support.sync_world import BRAND, KEYS, SEAL

@@ -16,8 +16,8 @@ from filters.classify import TagHeaders
 from filters.client import Client
 from filters.consent import Change, Consent
 from filters.consent_key import ConsentKeys
+from filters.decision.policy import Policy
 from filters.phone import parse_phone
-from filters.policy import Policy
 from filters.sms.dialect import Dialect
 from filters.sms.dialects.plain import PlainDialect
 from filters.sms.http import HttpRequest, HttpResponse, UpstreamFault

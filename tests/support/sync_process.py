@@ -22,7 +22,7 @@ import structlog
 
 from adapters.registry import Credentials, RegistryAddress, records_in
 from adapters.store import StoreOptions, open_store
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.registry.values import RegistryBrand
 from gateway.metrics import use_memory
 from gateway.registry import pull, questions

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from filters.consent import unpack
-from filters.dealer_access import access_list
+from filters.decision.dealer_access import access_list
 from filters.registry.call import Priority
 from filters.registry.merging import find_address
 from filters.registry.values import ConsentSubject, Place, Retailer, RetailerToAdd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from filters.policy import Abroad, Mixed
+from filters.decision.policy import Abroad, Mixed
 from gateway.configuration import kinds
 from gateway.configuration.section import Section, YesNo, setting
 from gateway.configuration.values import Duration, Size

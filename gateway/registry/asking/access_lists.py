@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from filters.dealer_access import WantedList, access_list, subject_of
+from filters.decision.dealer_access import WantedList, access_list, subject_of
 from filters.registry.call import Priority
 from filters.registry.failures import Failure
 from filters.registry.values import ConsentSubject

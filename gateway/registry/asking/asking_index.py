@@ -13,9 +13,9 @@ from typing import Any
 
 import structlog
 
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.freshness import freshness
-from filters.policy import Policy
 from filters.vocabulary import FreshnessState, LookupFailure
 from gateway.ports import ConsentIndex
 from gateway.registry.asking.gathering import RequeryObserver

@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from filters.consent import State, unpack
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.policy import Policy
 from filters.registry.call import Priority
 from filters.registry.failures import Failure
 from filters.registry.merging import settle

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from filters.consent import Slot, State, unpack
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.policy import Policy
 from filters.registry.merging import withdraw
 from filters.registry.writing import find_address_problem
 from filters.vocabulary import FreshnessState, LookupFailure, Status

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from filters.decide import Facts
+from filters.decision.decide import Facts
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.freshness import freshness
 from filters.phone import PhoneNumber
-from filters.policy import Policy
 from filters.reason import Reason
 from filters.sms.judgement import BatchJudge, Judged, Settlement
 from filters.sms.message import SmsFate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from filters.evidence import label
+from filters.evidence.record import label
 from filters.reason import Reason
 from filters.sms.dialect import Dialect
 from filters.sms.http import HttpResponse, UpstreamFault

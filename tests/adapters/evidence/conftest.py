@@ -12,7 +12,7 @@ import pytest
 from adapters.evidence.signing import Signer, load_or_create_signer
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
 from filters.consent_key import ConsentKeys
-from filters.evidence import encode_decision, index_reading, recipient_entry
+from filters.evidence.record import encode_decision, index_reading, recipient_entry
 from filters.vocabulary import Channel, FreshnessState, MessageClass, Outcome, Verdict
 
 KEYS = ConsentKeys(b"a secret of at least thirty-two bytes")

@@ -15,8 +15,8 @@ from adapters.evidence.files import list_segments
 from adapters.evidence.search import EvidenceReader
 from adapters.evidence.segment_reader import read_segment
 from adapters.evidence.signing import Signer, TrustedKeys
-from filters.evidence_chain import RECORD, read_frames
-from filters.evidence_check import ProblemKind
+from filters.evidence.chain import RECORD, read_frames
+from filters.evidence.check import ProblemKind
 
 ROOT = Path(__file__).parents[3]
 LIVES = 6
@@ -26,7 +26,7 @@ import asyncio, os, sys
 from pathlib import Path
 from adapters.evidence.signing import load_signer
 from adapters.evidence.writer import EvidenceWriter, WriterSettings
-from filters.evidence import RecordKind, encode_event
+from filters.evidence.record import RecordKind, encode_event
 
 folder, key, life = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 

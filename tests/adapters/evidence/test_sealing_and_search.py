@@ -24,10 +24,10 @@ from adapters.evidence.signing import (
     load_public_key,
     load_signer,
 )
-from filters.evidence import RecordKind, encode_event
-from filters.evidence_chain import MAGIC
-from filters.evidence_check import ProblemKind
-from filters.evidence_export import check_export, render_export
+from filters.evidence.chain import MAGIC
+from filters.evidence.check import ProblemKind
+from filters.evidence.export import check_export, render_export
+from filters.evidence.record import RecordKind, encode_event
 
 
 @pytest.fixture

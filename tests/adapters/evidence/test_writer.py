@@ -16,8 +16,8 @@ from adapters.evidence.errors import EvidenceError
 from adapters.evidence.files import heads_path, list_segments, read_lines
 from adapters.evidence.search import EvidenceReader
 from adapters.evidence.signing import Signer, TrustedKeys
-from filters.evidence_chain import HEAD, RECORD, read_frames
-from filters.evidence_check import ProblemKind
+from filters.evidence.chain import HEAD, RECORD, read_frames
+from filters.evidence.check import ProblemKind
 
 
 @pytest.fixture(params=["ring", "thread"])

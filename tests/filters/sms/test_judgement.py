@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from filters.brand import Brand
 from filters.consent import CHANNELS, RECIPIENT_TYPES, SOURCES, Consent, pack, unpack
 from filters.consent_key import ConsentKeys
-from filters.decide import Facts, decide
-from filters.evidence import recipient_entry
-from filters.policy import Abroad, Policy
+from filters.decision.decide import Facts, decide
+from filters.decision.policy import Abroad, Policy
+from filters.evidence.record import recipient_entry
 from filters.sms.judgement import BatchJudge, Settlement, print_entries
 from filters.vocabulary import (
     Channel,

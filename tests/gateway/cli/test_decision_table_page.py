@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filters.decision_table import EDGE_CASES, GATES, ROWS
+from filters.decision.table import EDGE_CASES, GATES, ROWS
 from filters.reason import Reason
 from gateway.cli.decision_table_page import render_page
 

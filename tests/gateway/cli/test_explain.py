@@ -9,9 +9,9 @@ from rich.console import Console
 
 from filters.brand import Brand
 from filters.consent import Consent, State
-from filters.decide import Facts
-from filters.explain import explain
-from filters.policy import Policy
+from filters.decision.decide import Facts
+from filters.decision.explain import explain
+from filters.decision.policy import Policy
 from filters.vocabulary import Channel, FreshnessState, MessageClass, RecipientType, Status
 from gateway.cli.explain import render_explanation
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from filters.brand import Brand
 from filters.client import Client
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.token import MAX_BRAND
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.configuration import Configuration, ConfigurationError, load_configuration

@@ -10,7 +10,7 @@ import pytest
 
 from filters.client import Client
 from filters.consent import Change, Consent, unpack
-from filters.dealer_access import access_list
+from filters.decision.dealer_access import access_list
 from filters.exchange import Lookup
 from filters.vocabulary import LookupFailure, Status
 from gateway.dealers import AskedLists, index_for

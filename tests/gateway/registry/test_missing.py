@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from filters.consent import Change, Consent, unpack
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.policy import Policy
 from filters.vocabulary import Channel, LookupFailure, RecipientType, Status
 from gateway.registry.asking.budget import AskingBudget
 from gateway.registry.asking.missing import ABSENT_S, MissingAskedIndex

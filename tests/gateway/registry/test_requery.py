@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from filters.consent import Change, Consent, unpack
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.exchange import Lookup
-from filters.freshness import freshness
-from filters.policy import Policy
 from filters.vocabulary import FreshnessState, LookupFailure, Status
 from gateway.registry.asking.remembering import RememberingKeys
 from gateway.registry.asking.requery import RequeryingIndex

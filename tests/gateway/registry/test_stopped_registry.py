@@ -8,9 +8,9 @@ import pytest
 
 from filters.brand import Brand
 from filters.consent import unpack
-from filters.decide import Facts, decide
-from filters.freshness import freshness
-from filters.policy import Policy
+from filters.decision.decide import Facts, decide
+from filters.decision.freshness import freshness
+from filters.decision.policy import Policy
 from filters.vocabulary import Channel, FreshnessState, MessageClass, RecipientType, Verdict
 from gateway.registry.freshness_watch import FreshnessWatch
 from gateway.registry.pull import LAG_S

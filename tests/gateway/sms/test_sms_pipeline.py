@@ -10,7 +10,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from filters.policy import Policy
+from filters.decision.policy import Policy
 from filters.sms.dialects.plain import SEND
 from filters.sms.http import HttpRequest, UpstreamFault
 from filters.sms.suffix import SuffixPolicy
@@ -374,7 +374,7 @@ async def test_a_dry_run_decides_and_sends_nothing(shop: SmsWorld) -> None:
 
 
 async def test_recipients_abroad_can_be_exempt(make_world: Callable[..., SmsWorld]) -> None:
-    from filters.policy import Abroad
+    from filters.decision.policy import Abroad
 
     world = make_world(policy=Policy(abroad=Abroad.EXEMPT))
     await world.consent([YES])

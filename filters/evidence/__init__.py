@@ -1,0 +1,1 @@
+"""What is kept of each message as proof: records, their chain, its examination, its export."""

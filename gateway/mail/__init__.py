@@ -1,0 +1,1 @@
+"""The path of a mail: ``pipeline`` from top to bottom, and what it carries, writes and tells."""

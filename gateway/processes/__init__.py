@@ -1,0 +1,1 @@
+"""The processes of one machine: a supervisor, its workers, and what runs beside them."""
