@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from math import inf
@@ -24,11 +23,9 @@ import structlog
 
 from filters.answer import compose
 from filters.classify import ClassificationRefusal, TagHeaders, TagSource, classify
-from filters.consent import State, unpack
+from filters.consent import State
 from filters.consent_key import ConsentKeys
-from filters.decision.decide import Decision, Facts, decide
-from filters.decision.freshness import freshness
-from filters.decision.policy import Policy
+from filters.decision.decide import Decision
 from filters.decision.table import OptOut
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
 from filters.exchange import EXPIRED, Lookup, OutgoingMail
@@ -40,9 +37,11 @@ from filters.mime.release import RewriteFault
 from filters.mime.stamp import stamp
 from filters.reason import Reason
 from filters.reply import Reply
-from filters.vocabulary import Channel, FreshnessState, LookupFailure, MessageClass, Outcome, RecipientType, Verdict
+from filters.vocabulary import LookupFailure, MessageClass, Outcome, Verdict
 from gateway.dealers import DealerLists, index_for
 from gateway.mail.in_hand import MailInHand, RecipientInHand
+from gateway.mail.judging import decide_on, weigh
+from gateway.mail.recipient_check import RecipientCheck
 from gateway.mail.record import render_mail_record
 from gateway.mail.route import BrandRoute, MailRoute, MakeLinks
 from gateway.ports import ConsentIndex, EvidenceLog
@@ -64,7 +63,6 @@ they may take most of a second."""
 DECISION_VALID_S = 2.0
 """A recipient whose hand-over has not begun within this time of the decision is looked up and decided again (E19)."""
 
-_EXEMPT_POLICY = Policy()
 _NOT_KNOWN = RecipientOutcome(Outcome.UNKNOWN, Reason.FAULT.reply)
 _LINK_TOO_LONG = RewriteRefusal(RewriteDetail.LINE_TOO_LONG)
 
@@ -118,15 +116,34 @@ class MailPipeline:
         self._signing_threads = signing_threads
         self._observe = observe
         self._note_retry = note_retry
-        self._observe_refused = observe_refused
         self._refuses_partly = refuses_partly
         self._limits = limits
         # Exempt mail may have no brand; its memory of retries is kept under some brand all the same.
         self._any_brand = next(iter(brands))
         self._clock = clock
         self._monotonic = monotonic
+        self._recipient_check = RecipientCheck(
+            routes=routes,
+            brands=brands,
+            brand_values=self._brand_values,
+            tag_headers=tag_headers,
+            keys=keys,
+            index=index,
+            dealer_lists=dealer_lists,
+            evidence=evidence,
+            tracer=tracer,
+            node=node,
+            store=store,
+            observe=observe_refused,
+            clock=clock,
+        )
         self.in_hand = 0
         """Messages of which the record is still to come."""
+
+    def check_recipient(
+        self, envelope: Envelope, recipient: EnvelopeRecipient, answer: Callable[[Reply | None], None]
+    ) -> None:
+        self._recipient_check.check(envelope, recipient, answer)
 
     # -- the path -------------------------------------------------------------------------------------------------
 
@@ -242,43 +259,8 @@ class MailPipeline:
             self._settle_waiting(mail, Reason.PARTLY_REFUSED)
         self._rewrite(mail)
 
-    def _weigh(
-        self, mail: MailInHand, count: int, answer: Lookup | LookupFailure
-    ) -> tuple[Facts, Policy, Sequence[bytes | None]]:
-        """What a decision now rests on: the facts common to all, the brand's policy, and what is known of each."""
-        found = mail.classification
-        assert found is not None
-        now = int(self._clock())
-        policy, brand = _EXEMPT_POLICY, None
-        values: Sequence[bytes | None] = (None,) * count
-        failure: LookupFailure | None = None
-        how_fresh, staleness_s = FreshnessState.COLD, None
-        if mail.brand is not None:
-            policy, brand = mail.brand.policy, mail.brand.brand
-        if mail.is_commercial:
-            if isinstance(answer, Lookup):
-                values = answer.values
-                how_fresh, staleness_s = freshness(answer.watermark_at, now, policy)
-            else:
-                failure = answer
-            if len(values) != count:  # whose state is whose?
-                values, failure = (None,) * count, LookupFailure.BROKEN
-        facts = Facts(
-            found.message_class,
-            Channel.EMAIL,
-            found.recipient_type,
-            brand,
-            how_fresh,
-            now,
-            staleness_s,
-            failure,
-            found.is_tagged,
-            is_dealer=mail.client.retailer_code is not None,
-        )
-        return facts, policy, values
-
     def _judge(self, mail: MailInHand, recipients: Sequence[RecipientInHand], answer: Lookup | LookupFailure) -> None:
-        facts, policy, values = self._weigh(mail, len(recipients), answer)
+        facts, policy, values = weigh(mail, len(recipients), answer, int(self._clock()))
         if answer is mail.lookup:  # the record tells of the first reading, on which most recipients were decided
             mail.freshness, mail.staleness_s = facts.freshness, facts.staleness_s
         judged_at = self._monotonic()
@@ -287,7 +269,7 @@ class MailPipeline:
             # Of a campaign's recipients many have the very same records, and then the decision is the same.
             judged = known.get(value)
             if judged is None:
-                judged = known[value] = _decide_on(facts, value, policy)
+                judged = known[value] = decide_on(facts, value, policy)
             decision, state = judged
             recipient.note(decision, state)
             recipient.judged_at = judged_at
@@ -650,8 +632,8 @@ class MailPipeline:
     ) -> None:
         stands = False
         try:
-            facts, policy, (value,) = self._weigh(mail, 1, found)
-            decision, state = _decide_on(facts, value, policy)
+            facts, policy, (value,) = weigh(mail, 1, found, int(self._clock()))
+            decision, state = decide_on(facts, value, policy)
             stands = decision.verdict is Verdict.PERMIT
             if stands and recipient.is_in_flight:  # the record tells on what the content left
                 recipient.note(decision, state)
@@ -673,99 +655,6 @@ class MailPipeline:
 
     def _log_fault(self, mail: MailInHand, fault: BaseException) -> None:
         log.error("message.failed", message_id=mail.message_id, fault=type(fault).__name__, exc_info=fault)
-
-    # -- before DATA --------------------------------------------------------------------------------------------
-
-    def check_recipient(
-        self, envelope: Envelope, recipient: EnvelopeRecipient, answer: Callable[[Reply | None], None]
-    ) -> None:
-        """At RCPT, where class and brand are known already: the refusal that would come after DATA anyway (design D3).
-
-        Only a verdict of drop is told here. Whatever is not certain yet is decided after DATA.
-        """
-        route = self._routes[envelope.listener]
-        client = route.client_of(envelope)
-        if client.fixed_class is not MessageClass.COMMERCIAL or len(client.brands) != 1:
-            answer(None)
-            return
-        # The question as a message of one recipient and no content: so a refusal leaves the same record.
-        asked = MailInHand(replace(envelope, recipients=[recipient]), b"", _hear_nothing, route, "", self._clock())
-        asked.client = client
-        asked.brand = self._brands[client.brands[0]]
-        asked.recipients[0].key = key = self._keys.derive(client.brands[0], recipient.address.key)
-        index_for(self._index, self._dealer_lists, client).lookup(
-            client.brands[0], (key,), None, partial(self._checked, asked, answer)
-        )
-
-    def _checked(
-        self, asked: MailInHand, answer: Callable[[Reply | None], None], found: Lookup | LookupFailure
-    ) -> None:
-        if asked.is_answered:
-            return
-        asked.is_answered = True
-        refusal = None
-        try:
-            if isinstance(found, Lookup):
-                refusal = self._find_refusal(asked, found)
-        except Exception as fault:
-            log.error("recipient.failed", fault=type(fault).__name__, exc_info=fault)
-        answer(refusal)
-
-    def _find_refusal(self, asked: MailInHand, found: Lookup) -> Reply | None:
-        assert asked.brand is not None
-        brand, policy = asked.brand.brand, asked.brand.policy
-        now = int(asked.decided_at)
-        state = unpack(found.values[0]) if found.values[0] else None
-        asked.lookup = found
-        asked.freshness, asked.staleness_s = how_fresh, staleness_s = freshness(found.watermark_at, now, policy)
-        # The header may still declare a type, so only what every type would drop is refused here; the reason told is
-        # the one without a declaration, for nobody has declared anything yet.
-        decisions = [
-            decide(
-                Facts(
-                    MessageClass.COMMERCIAL,
-                    Channel.EMAIL,
-                    declared,
-                    brand,
-                    how_fresh,
-                    now,
-                    staleness_s,
-                    is_dealer=asked.client.retailer_code is not None,
-                ),
-                state,
-                policy,
-            )
-            for declared in (None, RecipientType.INDIVIDUAL, RecipientType.BUSINESS)
-        ]
-        if any(decision.verdict is not Verdict.DROP for decision in decisions):
-            return None
-        self._keep_refusal(asked, decisions[0], state or {})
-        return decisions[0].reply
-
-    def _keep_refusal(self, asked: MailInHand, decision: Decision, state: State) -> None:
-        """Record and count a recipient whom no message will name. Nothing was sent, so the client need not wait."""
-        classification = classify({}, asked.client, self._brand_values, self._tag_headers)
-        if not isinstance(classification, ClassificationRefusal):
-            asked.classification = classification
-        asked.message_id = self._tracer.next_id()
-        (recipient,) = asked.recipients
-        recipient.note(decision, state)
-        recipient.settle_by(decision)
-        self._evidence.append(render_mail_record(asked, self._node, self._store), _hear_nothing)
-        self._observe_refused(asked)
-
-
-def _hear_nothing(_: object) -> None:
-    pass
-
-
-def _decide_on(facts: Facts, value: bytes | None, policy: Policy) -> tuple[Decision, State]:
-    """The decision on one recipient, and the records it rests on. What cannot be read is not "no record"."""
-    try:
-        state = unpack(value) if value else None
-    except ValueError:
-        return decide(facts._replace(lookup_failure=LookupFailure.BROKEN), None, policy), {}
-    return decide(facts, state, policy), {} if state is None else state
 
 
 def _taken_keys(mail: MailInHand) -> list[bytes]:
