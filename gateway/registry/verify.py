@@ -57,7 +57,14 @@ class VerifyReport(NamedTuple):
 class VerifyObserver(Protocol):
     """Who shows progress and estimate; must be quick."""
 
-    def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None: ...
+    def counted(self, done_bytes: int, total_bytes: int) -> None:
+        """Before anybody is asked, how far the list is held against the index."""
+
+    def began(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
+        """The asking begins, behind what an interrupted verification had done already."""
+
+    def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
+        """How far the registry has been asked, and what was found."""
 
 
 class _Stand(NamedTuple):
@@ -132,6 +139,8 @@ class _Verification:
             stand = _Stand(int(self._clock()), known, named)
             self._save(stand)
         resumed_rows = stand.checked.rows
+        done = sum(file.size for file in self._files[: stand.file]) + stand.offset
+        self._observer.began(done, self._total, stand.checked)
         for number in range(stand.file, len(self._files)):
             file = self._files[number]
             is_resumed = number == stand.file and stand.offset
@@ -169,6 +178,7 @@ class _Verification:
     async def _count_named(self) -> int:
         """How many different recipients whom the index knows are on the list."""
         spool = Spool(self._checkpoint.directory, self._total)
+        before = 0
         try:
             for column, file in zip(self._columns, self._files, strict=True):
                 for block in file.blocks(file.first_row):
@@ -178,6 +188,8 @@ class _Verification:
                         values = (await self._index.find(self._link.code, keys)).values
                         found = zip(keys, values, strict=True)
                         spool.append([key + bytes(ENTRY_BYTES) for key, value in found if value is not None])
+                    self._observer.counted(before + block.end.offset, self._total)
+                before += file.size
             return sum(len(part) for part in spool.parts())
         finally:
             spool.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from gateway.cli.registry.running import (
     NO,
@@ -56,7 +56,7 @@ def verify(
     """
 
     async def work(links: list[BrandLink], opened: Opened, configuration: Configuration) -> VerifyReport:
-        with _Bar(hidden=as_json) as bar:
+        with VerifyProgress(hidden=as_json) as bar:
             return await verify_files(
                 links[0],
                 opened.store,
@@ -81,25 +81,30 @@ def add_to(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-class _Bar:
-    """On stderr: share of the list, addresses a second, differences so far, and when it will be done."""
+_LINE_EVERY_S = 60.0
+
+
+class VerifyProgress:
+    """On stderr: share of the list, addresses a second, differences so far, and when it will be done.
+
+    A bar on a terminal; elsewhere, as in the journal of a timer, a line each minute.
+    """
 
     def __init__(self, *, hidden: bool) -> None:
-        console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, quiet=hidden)
         self._progress = Progress(
+            TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>5.1f} %"),
-            TextColumn("{task.fields[asked]:>12,} asked"),
-            TextColumn("{task.fields[rate]:>8,.0f}/s"),
-            TextColumn("{task.fields[differing]:,} differ"),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
-            console=console,
-            disable=hidden,
-            transient=not console.is_terminal,
+            console=self._console,
+            disable=hidden or not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("", asked=0, rate=0.0, differing=0)
-        self._began_at = time.monotonic()
-        self._resumed: int | None = None
+        self._task: TaskID | None = None
+        self._step = ""
+        self._began_at = self._line_at = 0.0
+        self._began_bytes = self._began_asked = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -108,19 +113,42 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def counted(self, done_bytes: int, total_bytes: int) -> None:
+        if self._task is None:
+            self._begin("reading the list", 0, 0, total_bytes)
+        self._show(done_bytes, total_bytes, "")
+
+    def began(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
+        self._begin("asking", done_bytes, checked.asked, total_bytes)
+
     def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
-        now = time.monotonic()
-        if self._resumed is None:
-            self._resumed = 0 if checked.rows == checked.asked + checked.unusable else checked.asked
-        rate = (checked.asked - self._resumed) / max(now - self._began_at, 0.001)
-        self._progress.update(
-            self._task,
-            completed=done_bytes,
-            total=total_bytes,
-            asked=checked.asked,
-            rate=rate,
-            differing=checked.withdrawn + checked.entered + checked.open,
-        )
+        rate = (checked.asked - self._began_asked) / max(monotonic() - self._began_at, 0.001)
+        differing = checked.withdrawn + checked.entered + checked.open
+        self._show(done_bytes, total_bytes, f"{checked.asked:,} asked, {rate:,.0f}/s, {differing:,} differ")
+
+    def _begin(self, step: str, done_bytes: int, asked: int, total_bytes: int) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._step = step
+        self._began_at = self._line_at = monotonic()
+        self._began_bytes, self._began_asked = done_bytes, asked
+        self._task = self._progress.add_task(step, total=total_bytes, completed=done_bytes, figures="")
+
+    def _show(self, done_bytes: int, total_bytes: int, figures: str) -> None:
+        assert self._task is not None
+        self._progress.update(self._task, completed=done_bytes, figures=figures)
+        now = monotonic()
+        if self._console.is_terminal or now - self._line_at < _LINE_EVERY_S:
+            return
+        self._line_at = now
+        speed = (done_bytes - self._began_bytes) / (now - self._began_at)
+        left_s = (total_bytes - done_bytes) / speed if speed > 0 else 0.0
+        words = [
+            f"{self._step}: {done_bytes / total_bytes:.1%}",
+            *filter(None, [figures]),
+            f"{left_s / 60:,.0f} min left",
+        ]
+        self._console.print(", ".join(words), soft_wrap=True)
 
 
 def _as_json(report: VerifyReport) -> dict[str, object]:

@@ -28,8 +28,19 @@ class Watching:
     """Remembers what it was told last; ends the verification after ``most`` blocks."""
 
     def __init__(self, most: int = 1_000_000) -> None:
+        self.counts: list[int] = []
+        self.behind = (-1, -1)
         self.told: list[Checked] = []
         self._most = most
+
+    def counted(self, done_bytes: int, total_bytes: int) -> None:
+        assert 0 < done_bytes <= total_bytes
+        assert not self.told
+        self.counts.append(done_bytes)
+
+    def began(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
+        assert 0 <= done_bytes < total_bytes
+        self.behind = done_bytes, checked.rows
 
     def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
         assert 0 < done_bytes <= total_bytes
@@ -150,6 +161,15 @@ async def test_phones_are_asked_for_messages_and_calls(sync: SyncWorld, check: A
     assert report.checked == Checked(rows=2, asked=4, requests=4)
 
 
+async def test_reading_the_list_shows_its_progress_too(sync: SyncWorld, check: Any) -> None:
+    """From the first block to the last, before the first question; then the asking begins at the beginning."""
+    watching = Watching()
+    await check(*(f"p{number}@example.com" for number in range(10)), watching=watching)
+    assert watching.counts == sorted(watching.counts)
+    assert watching.counts
+    assert watching.behind == (0, 0)
+
+
 async def test_a_dry_run_changes_nothing(sync: SyncWorld, check: Any) -> None:
     """It says what differs."""
     await know(sync, "loose@example.com", Status.APPROVED)
@@ -182,6 +202,9 @@ async def test_an_interrupted_verification_goes_on_where_it_was(
     watching = Watching()
     report = await check(*people, watching=watching)
     assert 0 < report.resumed_rows < 100
+    assert watching.behind[0] > 0
+    assert watching.behind[1] == report.resumed_rows
+    assert watching.counts == []  # that was done before
     assert report.checked.rows == 100
     assert report.checked.withdrawn == 100
     assert report.named == 100
