@@ -35,6 +35,12 @@ class PhoneNumber(NamedTuple):
         """Whether the country code is not Turkey's (edge case E20)."""
         return not self.e164.startswith("+90")
 
+    @property
+    def hangs_on_its_plus(self) -> bool:
+        """Whether whoever drops the plus, as Turkish providers may, has a Turkish mobile number: +5351234567 is a
+        number in Cuba, 5351234567 another person's in Turkey."""
+        return len(self.e164) == 11 and self.e164[1] == "5" and "+" in self.spelled
+
 
 class PhoneProblem(StrEnum):
     """Why a phone number was refused; closed. ``sentence`` holds nothing of the number."""

@@ -146,9 +146,10 @@ def find_number(address: Address) -> PhoneNumber | None:
     elif address.ton not in _TON_UNKNOWN_OR_NATIONAL:
         return None
     try:
-        return parse_phone(value)
+        number = parse_phone(value)
     except PhoneError:
         return None
+    return None if address.ton != TON_INTERNATIONAL and number.hangs_on_its_plus else number
 
 
 def write_messages(

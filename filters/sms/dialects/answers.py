@@ -27,11 +27,12 @@ def check_text(text: str, field: str, max_characters: int) -> str:
 
 
 def find_number(spelled: str, field: str, index: int) -> PhoneNumber | None:
-    """The number, or None where it is not one; ``field[index]`` is named in the refusal where it may be several."""
+    """The number, or None where it is not surely one; ``field[index]`` is named in the refusal of several."""
     try:
-        return parse_phone(spelled)
+        number = parse_phone(spelled)
     except PhoneError:
         return read_number(spelled, f"{field}[{index}]")
+    return None if number.hangs_on_its_plus else number
 
 
 def find_object(response: HttpResponse) -> dict[str, Any] | None:

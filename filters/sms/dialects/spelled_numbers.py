@@ -16,13 +16,14 @@ INVALID = "0"
 
 
 def read_number(spelled: str, where: str) -> PhoneNumber | None:
-    """The number, or None where it is not one. Raises ``RequestRefusedError`` where it may be several."""
+    """The number, or None where it is not surely one. Raises ``RequestRefusedError`` where it may be several."""
     try:
-        return parse_phone(spelled)
+        number = parse_phone(spelled)
     except PhoneError:
         if _SEVERAL(spelled):
             raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected one number") from None
         return None
+    return None if number.hangs_on_its_plus else number
 
 
 def read_numbers(spelled: Sequence[str], where: str) -> list[PhoneNumber | None]:
@@ -32,6 +33,8 @@ def read_numbers(spelled: Sequence[str], where: str) -> list[PhoneNumber | None]
         for number, written in zip(numbers, spelled, strict=True):
             if number is None and _SEVERAL(written):
                 raise RequestRefusedError(Fault.BAD_NUMBER, f"{where}: expected one number")
+    if "+5" in "".join([number[0][:2] for number in numbers if number is not None]):
+        return [None if number is not None and number.hangs_on_its_plus else number for number in numbers]
     return numbers
 
 
