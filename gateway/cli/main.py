@@ -34,7 +34,7 @@ _NOT_DONE = 2
 
 app = typer.Typer(
     name="izinkapi",
-    help="A gate in front of SMTP relays that lets through only what the consent registry (İYS) allows.",
+    help="A gate in front of SMTP relays and SMS providers: only what the consent registry (İYS) allows gets through.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with local variables would show addresses
 )

@@ -28,6 +28,7 @@ from gateway.cli.simulators import (
     Part,
     configured_parts,
     default_parts,
+    is_taken,
 )
 from gateway.configuration import Configuration, ConfigurationError
 from gateway.configuration.load import load_configuration
@@ -79,14 +80,14 @@ def sandbox(
         "127.0.0.1:2526"
     ),
     providers: Annotated[
-        int, typer.Option("--providers", help="First port of the SMS providers (0: free ones).")
+        int, typer.Option("--providers", help="First port of the SMS providers and the SMSC (0: free ones).")
     ] = 8101,
     *,
     allow_http_push: Annotated[
         bool, typer.Option("--allow-http-push", help="Let the registry push to plain http addresses too.")
     ] = False,
 ) -> None:
-    """Run simulated registry, mail relay and SMS providers on this machine until Ctrl-C or SIGTERM."""
+    """Run simulated registry, mail relay, SMS providers and SMSC on this machine until Ctrl-C or SIGTERM."""
     console = Console(highlight=False)
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
@@ -108,6 +109,12 @@ def sandbox(
             part._replace(command=[*part.command, "--allow-http-push"]) if "loadtest.registry" in part.command else part
             for part in parts
         ]
+    for part in parts:
+        if is_taken(part.address):
+            _fail(
+                f"{part.address}, where {part.title} would listen, is taken by another program; end that one"
+                + (", or choose other addresses with --registry, --relay and --providers" if config is None else "")
+            )
     raise typer.Exit(_run(console, directory, parts, account, shows_snippet=config is None))
 
 

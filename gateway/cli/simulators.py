@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import importlib.util
 import ipaddress
 import socket
@@ -46,6 +48,19 @@ class Account(NamedTuple):
     username: str
     password: str
     brands: tuple[str, ...]
+
+
+def is_taken(address: str) -> bool:
+    """Whether somebody listens at ``address`` already."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: an old connection takes nothing
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def default_parts(directory: Path, account: Account, registry: str, relay: str, first_port: int) -> list[Part]:
@@ -119,9 +134,11 @@ def _relay(directory: Path, title: str, address: str) -> Part:
 
 
 def _provider(title: str, dialect: SmsDialect, address: str) -> Part:
+    module = str(_provider_module(dialect))
     host, _, port = address.rpartition(":")
-    command = [sys.executable, "-m", str(_provider_module(dialect)), "--host", host, "--port", port]
-    return Part(title, address, command, f"{dialect.value}; what it took: http://{address}/_sim/sent")
+    command = [sys.executable, "-m", module, "--host", host, "--port", port]
+    login = getattr(importlib.import_module(module), "LOGIN", "any login")
+    return Part(title, address, command, f"{dialect.value}: {login}\nwhat it took: http://{address}/_sim/sent")
 
 
 def _smsc(title: str, address: str, system_id: str, password: str) -> Part:

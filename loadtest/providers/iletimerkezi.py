@@ -17,6 +17,7 @@ from loadtest.providers import iletimerkezi_xml
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, Window, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
+LOGIN = "key anahtar-1, hash ozet-1; title ORNEK"
 MAX_PART_CHARACTERS = 1066
 TEST_SENDER = "APITEST"
 TEST_TEXT = "Bu bir test mesajidir."

@@ -17,6 +17,7 @@ from loadtest.providers.simulator import Incoming, serve, ten_digits
 from loadtest.providers.worldwide import Post, Taken, WorldwideSimulator, fails_later, json_object, json_post
 
 KEY = "key"
+LOGIN = f"Authorization: App {KEY}"
 
 _STATUSES = {
     "PENDING_ACCEPTED": (1, "PENDING", 26, "Pending Accepted"),

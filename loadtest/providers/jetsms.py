@@ -18,6 +18,7 @@ from aiohttp import web
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, serve, ten_digits
 
 MAX_TEXT = 1071
+LOGIN = "user jet-1, password sifre-1"
 
 
 class JetSmsSimulator(Simulator):

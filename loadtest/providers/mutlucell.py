@@ -16,6 +16,7 @@ from aiohttp import web
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, Window, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
+LOGIN = "ka mutlu, pwd anahtar; title ORNEK"
 
 
 class MutlucellSimulator(Simulator):

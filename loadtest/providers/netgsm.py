@@ -19,6 +19,7 @@ from loadtest.providers.netgsm_legacy import legacy_refusal, legacy_routes
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, Window, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
+LOGIN = "user 8500000001, password sifre-1; title ORNEK"
 MAX_PART_CHARACTERS = 917
 TEXTS = {
     "20": "message text or length",

@@ -17,6 +17,7 @@ from loadtest.providers.simulator import RefusedError, Sent, Simulator, serve, t
 
 IDLE_S, WHOLE_S = 600, 86_400
 CANCEL_TEXT = " Iptal icin IPTAL yazip 2222'ye gonderin."
+LOGIN = "username turkcell, password sifre; title ORNEK"
 
 
 class TurkcellSimulator(Simulator):

@@ -25,6 +25,7 @@ from loadtest.providers.worldwide import Post, Taken, WorldwideSimulator, basic_
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "token"
 KEY, SECRET = "SK" + "0" * 32, "secret"
+LOGIN = f"account {ACCOUNT}, token {TOKEN}"
 
 LONGEST_LEAD_S = 35 * 86400
 SHORTEST_LEAD_S = 15 * 60

@@ -17,6 +17,7 @@ from aiohttp import web
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
+LOGIN = "api_id vatan, api_key anahtar; title ORNEK"
 STATUSES = {"credentials": 401, "not_found": 404}
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from loadtest.providers.simulator import RefusedError, Sent, Simulator, Window, serve, ten_digits
 
 ISTANBUL = timezone(timedelta(hours=3))
+LOGIN = "user 908500000001, password sifre-1; title ORNEK"
 MAX_MESSAGES = 50_000
 MAX_BYTES = 10_000_000
 LIMITS = {0: 1071, 1: 1043, 2: 469}

@@ -33,6 +33,7 @@ from loadtest.providers.worldwide import (
 
 KEY, SECRET = "key", "secret"
 SIGNATURE_SECRET = "signature-secret"
+LOGIN = f"key {KEY}, secret {SECRET}"
 
 
 class VonageSimulator(WorldwideSimulator):

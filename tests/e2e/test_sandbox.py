@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -134,14 +135,45 @@ def test_only_the_loopback_interface_is_listened_on(tmp_path: Path, words: tuple
     assert "expected an address of the loopback interface" in output
 
 
+def test_an_address_that_is_taken_is_named_before_anything_starts(tmp_path: Path) -> None:
+    """With who would listen there, so that nobody has to read a log to learn it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with sandbox(
+            tmp_path, "--registry", "127.0.0.1:0", "--relay", f"127.0.0.1:{port}", "--providers", "0"
+        ) as begun:
+            output, _ = begun.communicate(timeout=30)
+    assert begun.returncode == 2
+    assert f"127.0.0.1:{port}, where relay would listen, is taken by another program" in output
+    assert not list((tmp_path / "var").glob("*.log"))
+
+
+def sends_as_shown(port: int, user: str, password: str, title: str) -> int:
+    """What Netgsm's simulator answers to a message from the account that the sandbox shows."""
+    message = {"msgheader": title, "messages": [{"msg": "Merhaba", "no": "5550000001"}], "iysfilter": "0"}
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/sms/rest/v2/send",
+        json.dumps(message).encode(),
+        {
+            "Content-Type": "application/json",
+            "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode(),
+        },
+    )
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        return int(answer.status)
+
+
 def test_without_a_configuration_every_neighbour_is_there_and_the_snippet_is_valid(tmp_path: Path) -> None:
-    """Registry, relay, each provider, our plain interface's and an SMSC; the snippet completes a configuration."""
+    """Registry, relay, each provider with a login that it takes, our plain interface's and an SMSC."""
     with sandbox(tmp_path, "--registry", "127.0.0.1:0", "--relay", "127.0.0.1:0", "--providers", "0") as process:
         try:
             shown = read_until(process, "Running until")
             ports = {int(port) for port in re.findall(r"│ 127\.0\.0\.1:(\d+) ", shown)}
             assert len(ports) > 10
             assert all(is_open(port) for port in ports)
+            login = re.search(r"127\.0\.0\.1:(\d+) │ netgsm: user (\S+), password (\S+); title (\S+)", shown)
+            assert login is not None
+            assert sends_as_shown(int(login[1]), login[2], login[3], login[4]) == 200
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
