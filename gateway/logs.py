@@ -174,11 +174,10 @@ class CanonicalLog:
         """``fields`` are flat: texts, numbers, enum members, None, and lists or dictionaries of counts."""
         line: dict[str, object] = {"at": datetime.now(UTC), "level": level, "event": event, **fields}
         for name, value in fields.items():
-            kind = type(value)
-            if kind is str:
-                if "@" in value if name in OUR_TEXTS else is_suspect(value):  # type: ignore[operator,arg-type]
-                    line[name] = redact(value)  # type: ignore[arg-type]
-            elif kind in _CONTAINERS and name not in OUR_COUNTS:
+            if type(value) is str:
+                if "@" in value if name in OUR_TEXTS else is_suspect(value):
+                    line[name] = redact(value)
+            elif type(value) in _CONTAINERS and name not in OUR_COUNTS:
                 line[name] = _clean(name, value)
         self._put(_encode(line) if self._render is None else self._render(line))
 

@@ -502,7 +502,7 @@ def clear_directory(directory: Path) -> None:
 def use_directory(directory: Path) -> None:
     """Before any metric of this process is made: keep values in ``directory``, shared with the other processes."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    prometheus_values.ValueClass = prometheus_values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    prometheus_values.ValueClass = prometheus_values.MultiProcessValue()
 
 
 def use_memory() -> None:
@@ -514,7 +514,7 @@ def use_memory() -> None:
 def render(directory: Path) -> bytes:
     """The text that ``/metrics`` answers: all processes summed."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry, str(directory))
     return generate_latest(registry)
 
 
@@ -529,18 +529,18 @@ def forget_process(directory: Path, pid: int) -> None:
     So the folder does not grow with each restart, and no sum ever falls. Call it in the process that renders, so that
     no scrape comes in between.
     """
-    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
+    mark_process_dead(pid, str(directory))
     for kind in ("counter", "histogram"):
         gone = directory / f"{kind}_{pid}.db"
         if not gone.exists():
             continue
-        sums = MmapedDict(str(directory / f"{kind}_{ENDED}.db"))  # type: ignore[no-untyped-call]
+        sums = MmapedDict(str(directory / f"{kind}_{ENDED}.db"))
         try:
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(gone)):  # type: ignore[no-untyped-call]
-                before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]
-                sums.write_value(key, before + value, 0.0)  # type: ignore[no-untyped-call]
+            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(gone)):
+                before, _ = sums.read_value(key)
+                sums.write_value(key, before + value, 0.0)
         finally:
-            sums.close()  # type: ignore[no-untyped-call]
+            sums.close()
         gone.unlink()
 
 

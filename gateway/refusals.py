@@ -96,7 +96,7 @@ class Refusals:
         outbox = [self._reports.make(refusal, recipient_type) for recipient_type in types]
         try:
             applied = await self._writer.apply(refusal.brand, changes, outbox=outbox)
-        except BaseException:
+        except BaseException:  # cancelled too: it is not known to be in force
             self._observer.refusal_failed(refusal)
             raise
         # Dated when it came into force, as exactly as decisions are: the whole second of its arrival, which is what the

@@ -40,7 +40,7 @@ class Upstream(asyncio.Protocol):
         self._partial = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A sink closes what is idle for long. What was sent at that very moment and not answered is sent again."""
@@ -105,7 +105,7 @@ class Client(asyncio.Protocol):
         self._is_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._transport.write(_GREETING)
 
     def answer(self, reply: bytes) -> None:

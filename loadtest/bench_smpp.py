@@ -81,7 +81,7 @@ class _Generator(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         body = b"shop\0" + self.password + b"\0\0\x34\0\0\0"
         self.transport.write(struct.pack(">4L", 16 + len(body), 0x09, 0, 0x7FFFFFFF) + body)
 

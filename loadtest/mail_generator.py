@@ -120,7 +120,7 @@ class _Session(asyncio.Protocol):
         self.is_free = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._generator.sessions.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

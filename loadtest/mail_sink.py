@@ -47,7 +47,6 @@ import random
 import signal
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self, cast
@@ -315,7 +314,7 @@ class SinkSession(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._sink.connections += 1
         self._sink.sessions.add(self)
         limit = self._options.max_connections
@@ -637,7 +636,10 @@ async def serve(options: SinkOptions) -> None:
     print(f"listening on {options.host}:{sink.port}", flush=True)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    say: Callable[[], None] = lambda: print(f"taken {sink.count}, connections {sink.connections}", flush=True)  # noqa: E731
+
+    def say() -> None:
+        print(f"taken {sink.count}, connections {sink.connections}", flush=True)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGUSR1, say)

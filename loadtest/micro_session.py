@@ -84,7 +84,7 @@ class Floor(asyncio.Protocol):
         self._is_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._transport.write(b"220 floor ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:

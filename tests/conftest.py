@@ -63,7 +63,7 @@ async def open_test_store(tmp_path: Path) -> AsyncIterator[Callable[..., Store]]
             state_directory=tmp_path / state,
             secret_fingerprint=fingerprint,
             base_directory=tmp_path,
-            options=StoreOptions(**options),  # type: ignore[arg-type]
+            options=StoreOptions(**options),
         )
         stores.append(store)
         return store

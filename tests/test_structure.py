@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,5 +86,24 @@ def test_every_package_and_module_says_what_it_is() -> None:
         for package in ALLOWED
         for path in modules(package)
         if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+EXEMPTION = re.compile(r"# (?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\])(?P<reason>\s+(?:-|#) \w.*)?$")
+"""A lint or type rule that a line is exempt from, and why."""
+
+
+@pytest.mark.parametrize("package", [*ALLOWED, "tests"])
+def test_whoever_is_exempt_from_a_rule_says_why(package: str) -> None:
+    """Each ``noqa`` and ``type: ignore`` has its reason on the line, and so has each cast."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in modules(package)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if ("# noqa" in line or "# type: ignore" in line or re.search(r"\bcast\(", line))
+        and not ("cast(" in line and "#" in line)
+        and not ((found := EXEMPTION.search(line)) and found["reason"])
+        and path != Path(__file__)
     ]
     assert silent == []

@@ -234,7 +234,7 @@ def _merge(day: Path, suffix: str, at_least: int) -> None:
     order = '"key", "at"' if suffix == RECIPIENTS_SUFFIX else "id"
     with _engine(day) as engine:
         engine.execute(
-            f"COPY (SELECT * FROM read_parquet(?) ORDER BY {order}) TO '{_quote(new)}' {_COPY_OPTIONS}",  # noqa: S608
+            f"COPY (SELECT * FROM read_parquet(?) ORDER BY {order}) TO '{_quote(new)}' {_COPY_OPTIONS}",  # noqa: S608 - ours
             [[str(part) for part in parts]],
         )
     _replace(new, merged)

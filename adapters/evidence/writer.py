@@ -422,7 +422,7 @@ class EvidenceWriter:
         """One callback's fault must leave neither the rest of the batch without an answer nor the writer stuck."""
         try:
             callback(*arguments)
-        except Exception as error:
+        except Exception as error:  # the caller's, of any kind
             self._loop.call_exception_handler({"message": "evidence callback failed", "exception": error})
 
     def _lose(self, error: OSError) -> None:

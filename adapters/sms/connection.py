@@ -130,7 +130,7 @@ class Connection(BaseProtocol):
             if self._parser is not None and self._message is not None and exc is None:
                 try:
                     self._parser.feed_eof()  # an answer without a length ends here
-                except Exception:
+                except Exception:  # as above
                     self._message = None
             if self._is_whole():
                 self._finish()

@@ -92,7 +92,7 @@ class HttpUpstream:
         self._under_way += 1
         try:
             answer = await self._connections.ask(request, until)
-        except BaseException:
+        except BaseException:  # cancelled too: no word came, so it counts as a failure
             breaker.note(True)
             raise
         finally:

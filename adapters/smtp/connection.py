@@ -188,7 +188,7 @@ class UpstreamConnection(asyncio.Protocol):
     # what the loop tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._adopt(cast(asyncio.Transport, transport))  # uvloop's are none by inheritance
+        self._adopt(cast(asyncio.Transport, transport))  # uvloop's is none by inheritance
         self._owner.connection_made(self)
 
     def data_received(self, data: bytes) -> None:

@@ -468,7 +468,7 @@ class SmtpUpstream:
             self._observer.on_reply(self.name, result)
         try:
             job.done(outcomes)
-        except Exception as error:
+        except Exception as error:  # the caller's, of any kind
             # The caller's fault must not cost other messages their connection; its text may hold an address.
             log.error("upstream.callback_failed", upstream=self.name, error=type(error).__name__)
         if not self._in_flight and self._changed:

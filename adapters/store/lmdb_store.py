@@ -656,7 +656,7 @@ def _tell(told: Sequence[tuple[_Note, bool | None]]) -> None:
     for note, answer in told:
         try:
             note.done(answer)
-        except Exception as fault:
+        except Exception as fault:  # the caller's, of any kind
             note.loop.call_exception_handler({"message": "a note's answer", "exception": fault})
 
 

@@ -145,7 +145,7 @@ class RedisConnection(asyncio.Protocol):
     def _finish(self, request: _Outstanding, answer: list[Any] | LookupFailure) -> None:
         try:
             request.done(answer)
-        except Exception as error:
+        except Exception as error:  # the caller's, of any kind
             # One caller's bug must not take the connection, and with it everybody else's answers, down.
             self._loop.call_exception_handler({"message": "error in a Redis callback", "exception": error})
 

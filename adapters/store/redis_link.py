@@ -75,7 +75,7 @@ class RedisLink:
         while True:
             if delay_s:
                 # Spread, so that the workers of many machines do not all knock at the same moment.
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 (not a secret)
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
             try:
                 connection = await self._connect()
             except OSError as error:  # TLS failures and ours are OSErrors too
@@ -97,7 +97,7 @@ class RedisLink:
         try:
             await self._log_in(connection)
             await self._on_connected()
-        except BaseException:
+        except BaseException:  # cancelled too: a connection half logged in is nobody's
             connection.discard(LookupFailure.UNREACHABLE)
             raise
         return connection

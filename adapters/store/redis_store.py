@@ -76,7 +76,9 @@ _LOAD_RECORDS = 1000
 
 _SCRIPTS = Path(__file__).parent
 
-_Hash = dict[bytes, bytes]  # redis-py's types allow for text everywhere; ours never asks it to decode
+# redis-py's types allow for text everywhere; ours never asks it to decode.
+_Hash = dict[bytes, bytes]
+_Fields = list[bytes | None]
 
 
 class _Question:
@@ -520,14 +522,15 @@ class RedisStore(Store):
             await self._meet()
         for start in range(0, len(lists), _LOAD_RECORDS):
             async with self._asking() as redis:
-                await redis.hset(_ACCESS, mapping=cast("Any", dict(lists[start : start + _LOAD_RECORDS])))
+                part = dict(lists[start : start + _LOAD_RECORDS])
+                await redis.hset(_ACCESS, mapping=cast("Any", part))  # its keys may be bytes, whatever the type says
 
     # ---- small values ----
 
     async def recall(self, name: str) -> bytes | None:
         key = value_name(name)
         async with self._asking() as redis:
-            (value,) = cast("list[bytes | None]", await redis.hmget(_VALUES, [key]))
+            (value,) = cast("_Fields", await redis.hmget(_VALUES, [key]))  # not decoded
         return value
 
     async def keep(self, name: str, value: bytes | None) -> None:
@@ -553,8 +556,9 @@ class RedisStore(Store):
 
     async def outbox_due(self, until: int, limit: int) -> list[OutboxItem]:
         async with self._asking() as redis:
-            ids = cast("list[bytes]", await redis.zrangebyscore(_DUE, "-inf", until, start=0, num=limit))
-            reports = cast("list[bytes | None]", await redis.hmget(_REPORTS, ids)) if ids else []
+            due = await redis.zrangebyscore(_DUE, "-inf", until, start=0, num=limit)
+            ids = cast("list[bytes]", due)  # not decoded
+            reports = cast("_Fields", await redis.hmget(_REPORTS, ids)) if ids else []  # not decoded
         return [
             _item_of(item_id, report)
             for item_id, report in zip(ids, reports, strict=True)
@@ -571,12 +575,12 @@ class RedisStore(Store):
 
     async def watermarks(self) -> dict[int, int]:
         async with self._asking() as redis:
-            return _watermarks_in(cast("_Hash", await redis.hgetall(_MARK)))
+            return _watermarks_in(cast("_Hash", await redis.hgetall(_MARK)))  # not decoded
 
     async def stats(self) -> StoreStats:
         async with self._asking() as redis:
-            found = cast("_Hash", await redis.hgetall(_MARK))
-            counted = cast("_Hash", await redis.hgetall(_COUNTS))
+            found = cast("_Hash", await redis.hgetall(_MARK))  # not decoded
+            counted = cast("_Hash", await redis.hgetall(_COUNTS))  # not decoded
             memory = await redis.info("memory")
         mark = _mark_of([found.get(field) for field in _MARK_FIELDS])
         if mark is None:
@@ -596,7 +600,7 @@ class RedisStore(Store):
 
     async def _read_mark(self) -> Mark | None:
         async with self._asking() as redis:
-            return _mark_of(cast("list[bytes | None]", await redis.hmget(_MARK, _MARK_FIELDS)))
+            return _mark_of(cast("_Fields", await redis.hmget(_MARK, _MARK_FIELDS)))  # not decoded
 
     async def _create_mark(self, mark: Mark) -> Mark:
         words = [b"%d" % mark.format, mark.generation, mark.fingerprint, b"%d" % mark.revision]

@@ -66,7 +66,7 @@ def make_brand_route(configuration: Configuration, settings: BrandSettings) -> B
 
 
 def _footer(settings: BrandSettings) -> Footer:
-    language = cast("Language", str(settings.footer_language))
+    language = cast("Language", str(settings.footer_language))  # the configuration admits no other
     texts = find_texts(language)
     if settings.footer_invitation is not None:
         texts = texts._replace(invitation=settings.footer_invitation)

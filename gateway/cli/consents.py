@@ -73,7 +73,7 @@ class _Wiring(Protocol):
 
 def _wiring() -> _Wiring:
     # Imported when a command runs: `--help` needs no adapter.
-    return cast("_Wiring", importlib.import_module("gateway.app"))
+    return cast("_Wiring", importlib.import_module("gateway.app"))  # a module has no type of its own
 
 
 def _run(

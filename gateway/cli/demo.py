@@ -175,7 +175,7 @@ def _send(sample: Sample, ports: Ports, taken: Path) -> Fate:
     copies = [path.read_bytes() for path in sorted(taken.glob("*.eml")) if path.name not in before]
     if sample.presses_link and copies:
         link = str(message_from_bytes(copies[0])["List-Unsubscribe"]).partition("<")[2].partition(">")[0]
-        request = urllib.request.Request(link, data=b"List-Unsubscribe=One-Click", method="POST")  # noqa: S310
+        request = urllib.request.Request(link, data=b"List-Unsubscribe=One-Click", method="POST")  # noqa: S310 - ours
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own page, on loopback
             assert answer.status == 200
     return Fate(sample, code, text.decode("ascii", "replace"), copies)

@@ -101,7 +101,7 @@ class _Wiring(Protocol):
 
 def _wiring() -> _Wiring:
     # Imported when a command runs: `--help` needs no adapter.
-    return cast("_Wiring", importlib.import_module("gateway.app"))
+    return cast("_Wiring", importlib.import_module("gateway.app"))  # a module has no type of its own
 
 
 class _Question(NamedTuple):
@@ -313,7 +313,7 @@ def _read_heads(path: Path) -> list[Head]:
 
 # -- the answer ----------------------------------------------------------------------------------------------------
 
-_VERDICT_STYLE = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"}
+_VERDICT_STYLE: dict[str, str] = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"}
 _TURKISH: dict[str, str] = {
     Verdict.PERMIT: "izin", Verdict.DROP: "engel", Verdict.DEFER: "erteleme",
     Outcome.RELAYED: "iletildi", Outcome.DROPPED: "iletilmedi", Outcome.DEFERRED: "ertelendi",
@@ -371,7 +371,7 @@ def _recipient_cells(recipient: Mapping[str, Any]) -> tuple[str, str, Text, str]
     return (
         seen,
         f"{recipient.get('row', '')} {recipient.get('reason', '')}".strip(),
-        Text(f"{_TURKISH.get(verdict, verdict)} / {verdict}", style=_VERDICT_STYLE.get(cast("Verdict", verdict), "")),
+        Text(f"{_TURKISH.get(verdict, verdict)} / {verdict}", style=_VERDICT_STYLE.get(verdict, "")),
         f"{_TURKISH.get(outcome, outcome)} / {outcome} {recipient.get('reply', '')}".rstrip(),
     )
 

@@ -61,7 +61,7 @@ def _of_text(parse: Callable[[str], object]) -> Parser:
 def yes_or_no() -> Kind:
     def parse(raw: object) -> bool:
         if not isinstance(raw, bool):
-            raise ValueError("write it without quotes" if raw in ("true", "false") else "")  # noqa: TRY004
+            raise ValueError("write it without quotes" if raw in ("true", "false") else "")  # noqa: TRY004 - as in _text
         return raw
 
     return Kind("true or false", "true", parse)

@@ -157,7 +157,7 @@ class MailPipeline:
             return
         try:
             self._recognise(mail)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the message has to be answered
             self._fail(mail, fault)
 
     def _take_turn(self, mail: MailInHand, step: Callable[[MailInHand], None]) -> None:
@@ -166,7 +166,7 @@ class MailPipeline:
         def go_on() -> None:
             try:
                 step(mail)
-            except Exception as fault:
+            except Exception as fault:  # whatever it is, the message has to be answered
                 self._fail(mail, fault)
 
         asyncio.get_running_loop().call_soon(go_on)
@@ -229,7 +229,7 @@ class MailPipeline:
             index_for(self._index, self._dealer_lists, mail.client).lookup(
                 code, keys, mail.digest, partial(self._looked_up, mail)
             )
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             self._looked_up(mail, LookupFailure.BROKEN)
 
@@ -240,7 +240,7 @@ class MailPipeline:
         try:
             mail.lookup_s = self._monotonic() - mail.asked_at
             self._decide(mail, answer)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the message has to be answered
             self._fail(mail, fault)
 
     def _decide(self, mail: MailInHand, answer: Lookup | LookupFailure) -> None:
@@ -298,7 +298,7 @@ class MailPipeline:
         try:
             self._plan(mail, planning.result)
             self._relay(mail)
-        except (Exception, asyncio.CancelledError) as fault:
+        except (Exception, asyncio.CancelledError) as fault:  # whatever it is, the message has to be answered
             self._fail(mail, fault)
 
     def _find_plan(self, mail: MailInHand) -> RewritePlan | RewriteRefusal:
@@ -398,7 +398,7 @@ class MailPipeline:
                     signing.add_done_callback(partial(self._signed, mail, recipient, content))
                     mail.in_flight += 1
                     return
-            except Exception as fault:
+            except Exception as fault:  # it concerns this one copy
                 self._log_fault(mail, fault)
                 recipient.settle_for(Reason.FAULT)
                 return
@@ -431,7 +431,7 @@ class MailPipeline:
         mail.in_flight -= 1
         try:
             signature = signing.result()
-        except (Exception, asyncio.CancelledError) as fault:
+        except (Exception, asyncio.CancelledError) as fault:  # it concerns this one copy
             self._log_fault(mail, fault)
             if recipient.outcome is None:
                 recipient.settle_for(Reason.FAULT)
@@ -469,7 +469,7 @@ class MailPipeline:
                 ),
                 partial(self._relayed, mail, recipients),
             )
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             self._relayed(mail, recipients, [_NOT_KNOWN] * len(recipients))
 
@@ -496,7 +496,7 @@ class MailPipeline:
     def _go_on(self, mail: MailInHand) -> None:
         try:
             self._relay(mail)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the message has to be answered
             self._fail(mail, fault)
 
     def _record(self, mail: MailInHand) -> None:
@@ -507,7 +507,7 @@ class MailPipeline:
         self.in_hand -= 1
         try:
             self._evidence.append(render_mail_record(mail, self._node, self._store), partial(self._recorded, mail))
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             self._recorded(mail, False)
 
@@ -530,7 +530,7 @@ class MailPipeline:
         """The client will come again: keep who has the message already (design D2)."""
         try:
             self._index.remember_taken(mail.digest, taken, partial(self._remembered, mail))
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             self._remembered(mail, False)
 
@@ -549,7 +549,7 @@ class MailPipeline:
         mail.is_answered = True
         try:
             answer = compose(mail.message_id, [recipient.fate for recipient in mail.recipients])
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the message has to be answered
             self._log_fault(mail, fault)
             answer = Answer(Reason.FAULT.reply, (Reason.FAULT.reply,) * len(mail.recipients))
         try:
@@ -559,7 +559,7 @@ class MailPipeline:
             is_heard = True
         try:
             self._observe(mail, answer)
-        except Exception as fault:
+        except Exception as fault:  # counting must not cost the answer
             self._log_fault(mail, fault)
         if is_heard is False and not mail.is_remembered and (taken := _taken_keys(mail)):
             # The client has left without our word and will come again, with recipients who have the message.
@@ -590,7 +590,7 @@ class MailPipeline:
             index_for(self._index, self._dealer_lists, mail.client).lookup(
                 mail.brand.brand.code, keys, None, partial(self._looked_up_again, mail, again)
             )
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             self._looked_up_again(mail, again, LookupFailure.BROKEN)
 
@@ -606,7 +606,7 @@ class MailPipeline:
                 for recipient in recipients:
                     recipient.judged_again_at = now
                 self._judge(mail, recipients, answer)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the message has to be answered
             self._fail(mail, fault)
         else:
             self._go_on(mail)
@@ -619,7 +619,7 @@ class MailPipeline:
             index_for(self._index, self._dealer_lists, mail.client).lookup(
                 code, (recipient.key,), None, partial(self._asked_again, mail, recipient, answer)
             )
-        except Exception as fault:
+        except Exception as fault:  # an adapter that raises has told us nothing
             self._log_fault(mail, fault)
             answer(False)
 
@@ -638,7 +638,7 @@ class MailPipeline:
             if stands and recipient.is_in_flight:  # the record tells on what the content left
                 recipient.note(decision, state)
                 recipient.judged_again_at = self._clock()
-        except Exception as fault:
+        except Exception as fault:  # unknown means no
             self._log_fault(mail, fault)
         answer(stands)
 

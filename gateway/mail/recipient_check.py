@@ -89,7 +89,7 @@ class RecipientCheck:
         try:
             if isinstance(found, Lookup):
                 refusal = self._find_refusal(asked, found)
-        except Exception as fault:
+        except Exception as fault:  # whoever asked has to hear; the message is judged again after DATA
             log.error("recipient.failed", fault=type(fault).__name__, exc_info=fault)
         answer(refusal)
 

@@ -230,7 +230,7 @@ class _Handler:
         offered = [line for line in responses if not line.startswith(("250-AUTH", "250 HELP"))]
         return [*offered, "250 ENHANCEDSTATUSCODES"]
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802 - the library's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._intake.find_grant(address) is None:
@@ -240,7 +240,7 @@ class _Handler:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         sender = envelope.mail_from or ""
         content = envelope.content
         return await self._intake.take(
@@ -281,7 +281,7 @@ class _Session(SMTP):
             return None, None
         return path[1:] or _NULL_PATH, rest
 
-    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - the library's name
         """Keep the head of the mail, discard the rest: what is refused does not depend on the body."""
         if await self.check_helo_needed():
             return
@@ -316,10 +316,10 @@ class _Session(SMTP):
         else:
             envelope.content = bytes(head)
             reply = await self.event_handler.handle_DATA(self, self.session, envelope)
-        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        self._set_post_data_state()  # type: ignore[no-untyped-call] # the library gives it no types
         await self.push(reply)
 
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802 - the library's name
         await self.push("252 2.1.5 send some mail, I will see")
 
 

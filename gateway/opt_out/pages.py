@@ -249,7 +249,7 @@ class OptOutPages:
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 response = await handler(request)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the person gets a page
                 self._observer.page_failed(error)
                 response = self._notice(request, Notice.NOT_RECORDED, 503, retry=True)
             self._observer.page_answered(route, response.status)

@@ -60,7 +60,7 @@ class Housekeeping:
             started = time.monotonic()
             try:
                 self._note(await self._run_once())
-            except Exception as fault:
+            except Exception as fault:  # the next round comes; status shows what ended this one
                 self._note(type(fault).__name__)
             log.info("housekeeping.ended", seconds=round(time.monotonic() - started, 3), problem=self._problem)
             await asyncio.sleep(self._every_s)

@@ -129,7 +129,7 @@ class SyncService:
             began_at = self._monotonic()
             try:
                 await each.task.run(stop)
-            except Exception as fault:
+            except Exception as fault:  # one duty's fault must not end the others
                 # Not its text: it may hold what was being worked on.
                 each.problem, each.problem_at = type(fault).__name__, self._clock()
                 log.error("registry.task.failed", task=each.task.name, fault=each.problem, exc_info=fault)

@@ -212,7 +212,7 @@ class _Verification:
         ]
         try:
             found = await asyncio.gather(*jobs)
-        except BaseException:
+        except BaseException:  # cancelled too: no question may run on unseen
             for job in jobs:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)

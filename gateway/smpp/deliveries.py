@@ -74,7 +74,7 @@ class Deliveries:
                 self._take_receipt(message, answer)
             else:
                 self._take_message(message, answer)
-        except Exception as fault:
+        except Exception as fault:  # the SMSC is told to come again
             log.error("smpp.delivery_failed", fault=type(fault).__name__, exc_info=fault)
             answer(CommandStatus.RECEIVER_TEMPORARY)
 

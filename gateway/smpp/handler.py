@@ -55,7 +55,7 @@ class InboundTasks:
     async def _carry(self, message: InboundMessage, upstream: str, done: Callable[[bool], None]) -> None:
         try:
             is_durable = await self._take(message)
-        except Exception as fault:
+        except Exception as fault:  # not known to be durable, so the SMSC has to come again
             log.error("smpp.inbound_failed", upstream=upstream, fault=type(fault).__name__, exc_info=fault)
             is_durable = False
         done(is_durable)
@@ -99,7 +99,7 @@ class PipelineHandler:
             return
         try:
             answered = await self._pipeline.handle(request, call, self._route, client, is_gone)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the client has to be answered
             log.error("smpp.failed", fault=type(fault).__name__, exc_info=fault)
             answer(pack_fault(500, CommandStatus.SYSTEM_ERROR))
             return

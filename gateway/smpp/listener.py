@@ -221,7 +221,7 @@ class SmppListener:
         self._in_hand += 1
         try:
             self._handler.handle(request, client, is_gone, partial(self._answered, len(awaited.destinations), answer))
-        except Exception:
+        except Exception:  # only counted here; the session answers it
             self._in_hand -= 1
             raise
 

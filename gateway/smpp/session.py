@@ -110,9 +110,9 @@ class SmppSession(asyncio.Protocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         address = transport.get_extra_info("peername")
-        self.peer = normalise_peer(address[0]) if address else "0.0.0.0"  # noqa: S104
+        self.peer = normalise_peer(address[0]) if address else "0.0.0.0"  # noqa: S104 - nobody listens there
         self._opened_at = self._since = self._listener.now()
         if not self._listener.admit(self):
             self._listener.count(SmppEvent.CONNECTION_REFUSED)
@@ -124,7 +124,7 @@ class SmppSession(asyncio.Protocol):
         self._is_busy = True
         try:
             self._take(self._link.receive(data))
-        except Exception as fault:
+        except Exception as fault:  # a fault of ours ends this session alone
             self._give_up(fault)
             return
         finally:
@@ -241,7 +241,7 @@ class SmppSession(asyncio.Protocol):
         self._awaited[event.sequence] = awaited
         try:
             self._listener.submit(awaited, client)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the client has to be answered
             self._listener.count(SmppEvent.FAULT)
             log.error("smpp.failed", fault=type(fault).__name__, exc_info=fault)
             awaited.answer(CommandStatus.SYSTEM_ERROR)
@@ -275,7 +275,7 @@ class SmppSession(asyncio.Protocol):
             self._is_busy = True
             try:
                 self._take(self._link.go_on())
-            except Exception as fault:
+            except Exception as fault:  # a fault of ours ends this session alone
                 self._give_up(fault)
                 return
             finally:

@@ -96,7 +96,7 @@ async def read_body(request: web.Request, most: int, memory: BodyMemory) -> byte
                 _make_room(size + len(part), len(part), most, memory)
                 size += len(part)
                 parts.append(part)
-    except BaseException as fault:
+    except BaseException as fault:  # cancelled too: what was counted has to be given back
         memory.give_back(size)
         if isinstance(fault, TimeoutError):
             raise RequestRefusedError(Fault.MALFORMED, "the body: did not arrive in time") from None

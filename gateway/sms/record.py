@@ -50,7 +50,7 @@ class Recorder:
                 sms.is_recorded = True
                 self.in_hand -= 1
             return await answer_of(partial(self._evidence.append, record))
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, nothing is on disk
             log_fault(sms, fault)
             return False
 

@@ -114,7 +114,7 @@ class ScheduledSends:
         try:
             sends = self._sends_of(sms, native, relayed, means, send_at)
             kept = await asyncio.gather(self._write_down(sends), *(self._keep(each) for each in sends))
-        except Exception as fault:
+        except Exception as fault:  # the send is at the provider: its answer must not be lost
             log.error("scheduled.failed", message_id=sms.message_id, fault=type(fault).__name__, exc_info=fault)
             sends, kept = [], [False]
         if missing := kept.count(False):

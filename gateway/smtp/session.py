@@ -133,7 +133,7 @@ class MailSession(asyncio.Protocol):
     # What the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         listener = self.listener
         if not self.peer:
             self.peer = peer_of(transport)
@@ -163,7 +163,7 @@ class MailSession(asyncio.Protocol):
         dialogue = self._dialogue
         try:
             effect = dialogue.receive(data)
-        except Exception as error:
+        except Exception as error:  # a fault of ours ends this session alone
             self._give_up(error)
             return
         if effect is not None:
@@ -272,7 +272,7 @@ class MailSession(asyncio.Protocol):
         """Take ``step`` of the dialogue, carry out what follows from it, say what there is to say."""
         try:
             effect = step()
-        except Exception as error:
+        except Exception as error:  # a fault of ours ends this session alone
             self._give_up(error)
             return
         if effect is not None:
@@ -293,7 +293,7 @@ class MailSession(asyncio.Protocol):
             self._is_asking = True
             try:
                 self._ask(following)
-            except Exception as error:
+            except Exception as error:  # the handler's: the dialogue answers it as a fault
                 self._report_fault(error)
                 if self._awaited is not None:
                     self._awaited(_FAULT)
@@ -305,7 +305,7 @@ class MailSession(asyncio.Protocol):
             self._result = _NOTHING
             try:
                 following = self._resume(result)
-            except Exception as error:
+            except Exception as error:  # a fault of ours ends this session alone
                 self._give_up(error)
                 return
 

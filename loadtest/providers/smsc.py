@@ -181,7 +181,7 @@ class _Link(asyncio.Protocol):
         self.in_second = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.smsc.links.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -134,7 +134,7 @@ class RegistryServer:
                 made = Answer(error.status, {"errors": error.entries})
             except OAuthError as error:
                 made = Answer(400, error.body)
-            except Exception:
+            except Exception:  # a mistake of the simulator's
                 _LOG.exception("call.failed")  # a mistake of the simulator's; the caller sees what the real one says
                 self.registry.database.connection.rollback()
                 made = Answer(500, {"errors": [entry("H015")]})

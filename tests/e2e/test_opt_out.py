@@ -57,8 +57,8 @@ def pair(make_shared_gateway: Callable[..., GatewayProcess], redis: RedisServer)
 def either(request: pytest.FixtureRequest) -> GatewayProcess:
     """A gateway on each kind of store."""
     if request.param == "lmdb":
-        return request.getfixturevalue("gateway")  # type: ignore[no-any-return]
-    return request.getfixturevalue("pair")[0]  # type: ignore[no-any-return]
+        return request.getfixturevalue("gateway")
+    return request.getfixturevalue("pair")[0]
 
 
 def receive(gateway: GatewayProcess, person: str, content: bytes = NEWS) -> str:

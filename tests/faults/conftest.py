@@ -13,7 +13,7 @@ def make_worlds(folders: pytest.TempPathFactory) -> Iterator[Callable[..., Fault
     worlds: list[FaultWorld] = []
 
     def make(**options: object) -> FaultWorld:
-        world = FaultWorld(folders.mktemp("world"), **options)  # type: ignore[arg-type]
+        world = FaultWorld(folders.mktemp("world"), **options)
         worlds.append(world)
         return world
 

@@ -142,7 +142,7 @@ async def test_the_same_credentials_waiting_are_checked_once(make: Callable[...,
         checked += 1
         return right(*arguments)
 
-    directory._is_right = count  # type: ignore[method-assign]
+    directory._is_right = count
     assert await asyncio.gather(*(ask(directory, b"shop", b"secret") for _ in range(20))) == [SHOP] * 20
     assert checked == 1
 

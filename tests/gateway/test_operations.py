@@ -46,6 +46,6 @@ def test_the_service_checks_before_it_starts_and_reloads_by_sighup() -> None:
 
 def read_unit() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str
     parser.read_string(UNIT_FILE.read_text(encoding="utf-8"))
     return parser

@@ -71,7 +71,7 @@ def _without_references(text: str) -> str:
 
 def attachments(mail: EmailMessage) -> dict[str, bytes]:
     """Decoded content by file name."""
-    return {str(part.get_filename()): part.get_payload(decode=True) for part in mail.iter_attachments()}  # type: ignore[misc]
+    return {str(part.get_filename()): part.get_payload(decode=True) for part in mail.iter_attachments()}
 
 
 def is_untouched(delivered: Delivered, sent: bytes) -> bool:

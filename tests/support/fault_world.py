@@ -131,7 +131,7 @@ class FaultWorld:
             if starts:
                 self.gateway.start()
                 self.gateway.wait_until_ready()
-        except BaseException:
+        except BaseException:  # an interrupt too: no process may be left
             self.close()
             raise
 

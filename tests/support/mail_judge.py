@@ -115,7 +115,7 @@ def _fields(part: Message) -> list[tuple[str, str]]:
 
 def _raw(part: Message) -> bytes:
     # The public way would decode 8-bit text by its label, and labels are wrong in real mail.
-    payload = part._payload  # type: ignore[attr-defined]
+    payload = part._payload
     return payload.encode("ascii", "surrogateescape") if isinstance(payload, str) else b""
 
 

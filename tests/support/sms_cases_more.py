@@ -164,7 +164,7 @@ def mutlucell_report(job_ids: Sequence[str], page: int, size: int) -> HttpReques
 
 
 def mutlucell_rows(response: HttpResponse) -> list[tuple[str, object]]:
-    return [tuple(line.split(" ")) for line in response.body.decode().splitlines()]  # type: ignore[misc]
+    return [tuple(line.split(" ")) for line in response.body.decode().splitlines()]
 
 
 MUTLUCELL = DialectCase(

@@ -45,7 +45,7 @@ async def _run(settings: dict[str, float | str]) -> None:
                 await stop.wait()
 
     for module in (pull, questions):
-        module.wait_for = wait_for  # type: ignore[attr-defined]
+        module.wait_for = wait_for
     state = Path(str(settings["state"]))
     store = open_store(
         f"lmdb:{settings['store']}",

@@ -149,11 +149,11 @@ class CallFailedError(Exception):
 
 def wiring() -> Wiring:
     """Imported when a command runs: ``--help`` needs no adapter."""
-    return cast("Wiring", importlib.import_module("gateway.app"))
+    return cast("Wiring", importlib.import_module("gateway.app"))  # a module has no type of its own
 
 
 def api_of(link: BrandLink) -> CommandApi:
-    return cast("CommandApi", link.api)
+    return cast("CommandApi", link.api)  # the adapter's has both faces; links promise the duties' one
 
 
 def done(answer: _Answer | CallFailure) -> _Answer:

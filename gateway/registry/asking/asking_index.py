@@ -98,7 +98,7 @@ class AskingIndex:
                 is_told = await ask()
         except TimeoutError:
             self._observer.requeried("timed_out", asked)
-        except Exception as fault:
+        except Exception as fault:  # asking is an extra: the index's own answer stands
             log.warning("asking.failed", why=self.name, brand=brand, fault=type(fault).__name__)
         except asyncio.CancelledError:
             done(answer)

@@ -77,7 +77,7 @@ WriterMaker = Callable[..., EvidenceWriter]
 def make_writer(evidence: Path, signer: Signer) -> WriterMaker:
     def make(slot: int = 0, **settings: object) -> EvidenceWriter:
         report = settings.pop("report", None)
-        return EvidenceWriter(evidence, "mx1", slot, signer, WriterSettings(**settings), report)  # type: ignore[arg-type]
+        return EvidenceWriter(evidence, "mx1", slot, signer, WriterSettings(**settings), report)
 
     return make
 

@@ -39,7 +39,7 @@ async def make_address(registry: SimulatedRegistry) -> AsyncIterator[MakeAddress
     def make(base_url: str | None = None, **options: object) -> RegistryAddress:
         options.setdefault("clock", registry.now)
         options.setdefault("patience", Patience(answer_s=5.0, connect_s=2.0, turn_s=20.0))
-        address = RegistryAddress(base_url or registry.url, **options)  # type: ignore[arg-type]
+        address = RegistryAddress(base_url or registry.url, **options)
         made.append(address)
         return address
 

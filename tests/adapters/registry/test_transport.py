@@ -300,7 +300,7 @@ def test_patience_has_an_end() -> None:
     """Nothing waits for ever, and nothing not at all."""
     for wrong in ({"turn_s": 0}, {"answer_s": float("inf")}, {"connect_s": float("nan")}):
         with pytest.raises(RegistrySettingsError):
-            Patience(**wrong)  # type: ignore[arg-type]
+            Patience(**wrong)
 
 
 def test_an_unusable_ca_file_is_named(tmp_path: Path) -> None:

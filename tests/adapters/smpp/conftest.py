@@ -79,4 +79,4 @@ async def link_up() -> AsyncIterator[LinkUp]:
     for world in worlds:
         await world.upstream.close()
         await world.smsc.stop()
-        await world.until(lambda world=world: not world.smsc.links)  # type: ignore[misc]
+        await world.until(lambda world=world: not world.smsc.links)

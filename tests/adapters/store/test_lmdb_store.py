@@ -82,7 +82,7 @@ async def test_another_process_is_seen_whole_and_at_once(tmp_path: Path, lmdb_st
             assert answer.watermark_at is not None
             assert answer.watermark_at >= told
         told = read_number(writer)
-        assert (await ask(lmdb_store)).watermark_at >= told  # type: ignore[operator]
+        assert (await ask(lmdb_store)).watermark_at >= told
     finally:
         writer.kill()
         writer.wait()

@@ -37,7 +37,7 @@ def play(request: pytest.FixtureRequest, redis_server: RedisServer) -> Callable[
 
     def run(scene: Scene) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(scene(redis_server))  # type: ignore[arg-type]
+            runner.run(scene(redis_server))
 
     return run
 

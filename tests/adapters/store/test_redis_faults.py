@@ -71,7 +71,7 @@ def play(request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Pa
 
     def run(scene: Scene) -> None:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(scene(redis_server, tmp_path))  # type: ignore[arg-type]
+            runner.run(scene(redis_server, tmp_path))
 
     return run
 

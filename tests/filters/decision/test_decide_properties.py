@@ -141,7 +141,7 @@ def test_a_table_without_a_row_or_with_one_twice_is_noticed(row: object) -> None
     with pytest.raises(ValueError, match="0 clauses hold"):
         compile_rows(kept)
     with pytest.raises(ValueError, match="2 clauses hold"):
-        compile_rows((*ROWS, row))  # type: ignore[arg-type]
+        compile_rows((*ROWS, row))
 
 
 def test_decide_is_the_table_over_all_commercial_facts() -> None:
@@ -162,7 +162,7 @@ def test_decide_is_the_table_over_all_commercial_facts() -> None:
 def test_decide_is_the_table_over_all_gates_and_tags() -> None:
     """Each combination of tags, brands and flags is decided as the table reads, with and without a record."""
     policies = (POLICIES[0], Policy(mixed=Mixed.LENIENT))
-    state: State = {(Channel.EMAIL, RecipientType.INDIVIDUAL): RECORDS[1]}  # type: ignore[dict-item]
+    state: State = {(Channel.EMAIL, RecipientType.INDIVIDUAL): RECORDS[1]}
     seen: set[str] = set()
     for number, facts in enumerate(all_facts(tuple(MessageClass), BRANDS)):
         policy = policies[number % 2]

@@ -82,4 +82,4 @@ def test_time_passing_never_improves_the_state(watermark_at: int | None, now: in
 def test_limits_out_of_order_are_refused(limits: dict[str, int], message: str) -> None:
     """A policy cannot exist with a state that is never reached or reached twice."""
     with pytest.raises(ValueError, match=message):
-        Policy(**limits)  # type: ignore[arg-type]
+        Policy(**limits)

@@ -257,4 +257,4 @@ def test_limits_under_which_nothing_moves_are_refused() -> None:
     """Zero a second, or a window under a second, is a mistake."""
     for wrong in ({"per_second": 0}, {"status_per_hour": 0}, {"window_s": 0.9}):
         with pytest.raises(ValueError):
-            Limits(**wrong)  # type: ignore[arg-type]
+            Limits(**wrong)

@@ -46,7 +46,7 @@ def test_a_consent_that_can_never_be_taken_is_named_with_the_registrys_code(
     changed: dict[str, object], code: str
 ) -> None:
     """The code is the one the registry would answer with."""
-    assert find_problem(GOOD._replace(**changed), NOW) == code  # type: ignore[arg-type]
+    assert find_problem(GOOD._replace(**changed), NOW) == code
 
 
 def test_a_good_consent_has_no_problem() -> None:
@@ -160,7 +160,7 @@ def test_a_dealer_is_checked_before_it_is_sent() -> None:
         ({"alias": "x" * 256}, "H017"),
     ):
         with pytest.raises(UnsendableError) as caught:
-            retailers.add_retailer(BRAND, good._replace(**changed))  # type: ignore[arg-type]
+            retailers.add_retailer(BRAND, good._replace(**changed))
         assert caught.value.code == code
 
 

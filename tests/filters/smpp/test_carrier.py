@@ -81,8 +81,8 @@ def test_a_message_in_one_submit_sm_is_carried_in_the_octets_it_came_in() -> Non
     message = ShortMessage(SHOP, NUMBERS[0], b"Bahar")
     body = render_submit(message)
     who = {"system_id": "shop", "system_type": "", "received_at": 1.7e9}
-    came = pack_request([message], (NUMBERS[0],), **who, body=body)  # type: ignore[arg-type] # fields of one type each
-    made = pack_request([message], (NUMBERS[0],), **who)  # type: ignore[arg-type] # the same
+    came = pack_request([message], (NUMBERS[0],), **who, body=body)
+    made = pack_request([message], (NUMBERS[0],), **who)
     assert came.body == made.body == render_frame(0x04, 0, body)
     assert unpack_request(came).groups == ((message,),)
 

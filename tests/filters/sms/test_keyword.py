@@ -72,7 +72,7 @@ def test_no_reading_means_consent() -> None:
 def test_what_our_own_suffix_asks_for_is_understood(keyword: str, number: str, language: str) -> None:
     """The keyword as our suffix writes it, as configured, in small letters, and in quotes."""
     book = KeywordBook([BrandKeyword(7, keyword, number), BrandKeyword(8, "RET BASKA", number)])
-    words = make_opt_out_words(Brand(7, 7, "Örnek"), keyword, number, language=language)  # type: ignore[arg-type]
+    words = make_opt_out_words(Brand(7, 7, "Örnek"), keyword, number, language=language)
     written = words.forms[-1].partition(":")[2].partition(">")[0]
     for text in (keyword, written, written.lower(), f'"{written}"', f"{written}.", f"{written} lutfen"):
         assert book.read(text, number) == Reading(Meaning.REFUSAL, (7,), is_named=True)
@@ -105,7 +105,7 @@ TURKISH = str.maketrans({"I": "İ", "O": "Ö", "S": "Ş", "U": "Ü", "C": "Ç", 
 @given(REFUSALS, st.booleans(), st.sampled_from((str, str.lower, str.title, str.swapcase)), DECORATION, DECORATION)
 def test_typing_does_not_matter(text: str, is_turkish: bool, typed: object, before: str, after: str) -> None:
     """Case, Turkish letters, and signs around it."""
-    written = typed(text.translate(TURKISH) if is_turkish else text)  # type: ignore[operator]
+    written = typed(text.translate(TURKISH) if is_turkish else text)
     assert BOOK.read(before + written + after, "3338") == Reading(Meaning.REFUSAL, (1,), is_named=True)
 
 

@@ -84,7 +84,7 @@ def test_a_configuration_is_frozen_and_travels_through_a_pipe(smallest: Path, wr
     assert configuration.smtp_upstreams[0].password.reveal() == b"made-up"
     assert pickle.loads(pickle.dumps(configuration)) == configuration
     with pytest.raises(dataclasses.FrozenInstanceError):
-        configuration.workers = 1  # type: ignore[misc]
+        configuration.workers = 1
 
 
 def test_what_is_printed_as_effective_loads_again_to_the_same(smallest: Path, write: WriteFile) -> None:

@@ -342,11 +342,11 @@ async def test_kill_9_in_the_middle_of_an_import(
         read_until(process, word, 30 if word == "read" else 1)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process.stdout.close()  # type: ignore[union-attr]
+        process.stdout.close()
     process = start()
     _, rows, resumed = read_until(process, "done", 1)
     assert process.wait() == 0
-    process.stdout.close()  # type: ignore[union-attr]
+    process.stdout.close()
     assert (int(rows), int(resumed)) == (number, number), "reading was over before the second kill"
     store = open_test_store("lmdb:store", fingerprint=KEYS.fingerprint)
     await store.start()

@@ -166,7 +166,7 @@ async def test_a_record_that_cannot_be_read_concerns_its_recipient_alone(world: 
     def spoil(brand: int, keys: Any, digest: bytes | None, done: Callable[[Any], None]) -> None:
         read(brand, keys, digest, lambda answer: done(answer._replace(values=[b"\xff" * 6, *answer.values[1:]])))
 
-    world.index.lookup = spoil  # type: ignore[method-assign]
+    world.index.lookup = spoil
     sent = world.send(mail(), [AYSE, BORA])
     assert codes(sent) == [451, 250]
     assert reached(world) == [BORA]
@@ -694,7 +694,7 @@ async def test_a_retry_is_known_again_with_the_embedded_store(
     world.upstream.fate_of = fates.__getitem__
     for expected in (451, 250):
         sent = world.send(mail(), [AYSE, BORA])
-        await until(lambda sent=sent: bool(sent.answers))  # type: ignore[misc]
+        await until(lambda sent=sent: bool(sent.answers))
         assert sent.reply.overall.code == expected
         fates[BORA] = RELAYED
     assert reached(world) == [AYSE, BORA, BORA]

@@ -54,7 +54,7 @@ async def test_a_refusal_is_recorded_and_counted(door: Door) -> None:
     assert reply is not None
     assert (reply.code, reply.text.partition(":")[0]) == (550, "NO_CONSENT")
     (record,) = door.records
-    (entry,) = record["recipients"]  # type: ignore[misc]
+    (entry,) = record["recipients"]
     assert (entry["reason"], entry["verdict"], entry["outcome"]) == ("NO_CONSENT", "drop", "dropped")
     assert entry["key"] == door.world.key(STRANGER).hex()
     assert (record["class"], record["listener"], record["size_bytes"]) == ("commercial", "marketing", 0)

@@ -222,7 +222,7 @@ async def test_the_reply_waits_for_the_store(intake: OptOut, monkeypatch: pytest
 
     async def slow_apply(*arguments: object, **named: object) -> object:
         await may_write.wait()
-        return await apply(*arguments, **named)  # type: ignore[arg-type]
+        return await apply(*arguments, **named)
 
     monkeypatch.setattr(intake.writer, "apply", slow_apply)
     reply = asyncio.ensure_future(send(intake, address_of(intake), compose()))

@@ -237,7 +237,7 @@ async def test_the_answer_waits_for_the_store(pages: OptOut, monkeypatch: pytest
 
     async def slow_apply(*arguments: object, **named: object) -> object:
         await may_write.wait()
-        return await apply(*arguments, **named)  # type: ignore[arg-type]
+        return await apply(*arguments, **named)
 
     monkeypatch.setattr(pages.writer, "apply", slow_apply)
     answer = asyncio.ensure_future(ask(pages, "POST", f"/u/{pages.token()}", {"Content-Type": FORM}, ONE_CLICK))
@@ -272,7 +272,7 @@ async def test_a_large_body_is_refused_and_records_nothing(pages: OptOut) -> Non
     assert pages.writer.calls == 0
 
 
-async def _chunks(first: bytes, count: int):  # type: ignore[no-untyped-def]
+async def _chunks(first: bytes, count: int):
     yield first
     for _ in range(count // 1000):
         yield b"x" * 1000

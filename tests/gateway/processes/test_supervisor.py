@@ -109,7 +109,7 @@ async def start() -> AsyncIterator[Callable[[ToyPlan], object]]:
         await task
 
 
-async def test_a_killed_worker_is_replaced_and_no_connection_is_reset(start) -> None:  # type: ignore[no-untyped-def]
+async def test_a_killed_worker_is_replaced_and_no_connection_is_reset(start) -> None:
     """Connections made while nobody accepts wait in the backlog for the next worker of the slot."""
     gate = await start(ToyPlan())
     first, _ = await gate.ask()
@@ -121,7 +121,7 @@ async def test_a_killed_worker_is_replaced_and_no_connection_is_reset(start) -> 
     assert gate.gone == [first]
 
 
-async def test_a_slot_whose_worker_cannot_be_started_is_tried_until_it_can(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_slot_whose_worker_cannot_be_started_is_tried_until_it_can(start, monkeypatch) -> None:
     """No process to be had at the moment (memory, descriptors): connections wait in the backlog meanwhile."""
     monkeypatch.setattr("gateway.processes.supervisor._RESTART_PAUSES_S", (0.01, 0.05))
     gate = await start(ToyPlan())
@@ -135,7 +135,7 @@ async def test_a_slot_whose_worker_cannot_be_started_is_tried_until_it_can(start
     assert (await waiting)[0] != first
 
 
-async def test_a_generation_that_cannot_be_started_leaves_the_old_one_in_charge(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_generation_that_cannot_be_started_leaves_the_old_one_in_charge(start, monkeypatch) -> None:
     """The old workers go on, and are still replaced when they fall."""
     monkeypatch.setattr("gateway.processes.supervisor._RESTART_PAUSES_S", (0.01, 0.05))
     gate = await start(ToyPlan())
@@ -150,7 +150,7 @@ async def test_a_generation_that_cannot_be_started_leaves_the_old_one_in_charge(
     assert (await gate.ask())[1] == "one"
 
 
-async def test_a_file_that_cannot_be_read_at_a_reload_changes_nothing(start, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_file_that_cannot_be_read_at_a_reload_changes_nothing(start, monkeypatch) -> None:
     """Neither a missing file nor one without permission ends anything."""
     gate = await start(ToyPlan())
     before = await gate.ask()
@@ -164,7 +164,7 @@ async def test_a_file_that_cannot_be_read_at_a_reload_changes_nothing(start, mon
     assert await gate.ask() == before
 
 
-async def test_a_reload_with_problems_changes_nothing(start) -> None:  # type: ignore[no-untyped-def]
+async def test_a_reload_with_problems_changes_nothing(start) -> None:
     """The problems are kept for the status page and the old workers go on."""
     gate = await start(ToyPlan())
     before, _ = await gate.ask()
@@ -175,7 +175,7 @@ async def test_a_reload_with_problems_changes_nothing(start) -> None:  # type: i
     assert (await gate.ask())[0] == before
 
 
-async def test_a_reload_brings_up_the_new_generation_before_the_old_one_goes(start) -> None:  # type: ignore[no-untyped-def]
+async def test_a_reload_brings_up_the_new_generation_before_the_old_one_goes(start) -> None:
     """A client that connects all the time never meets a closed door."""
     gate = await start(ToyPlan())
     gate.next_plan = ToyPlan(text="two")
@@ -189,7 +189,7 @@ async def test_a_reload_brings_up_the_new_generation_before_the_old_one_goes(sta
 
 
 @pytest.mark.parametrize("text", ["dies", "mute"])
-async def test_a_generation_that_does_not_come_up_is_taken_back(start, text: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_generation_that_does_not_come_up_is_taken_back(start, text: str, monkeypatch) -> None:
     """Workers that die or stay silent do not replace ones that work."""
     monkeypatch.setattr("gateway.processes.supervisor._START_DEADLINE_S", 0.5)
     gate = await start(ToyPlan())
@@ -202,7 +202,7 @@ async def test_a_generation_that_does_not_come_up_is_taken_back(start, text: str
     assert (await gate.ask())[1] == "one"
 
 
-async def test_another_number_of_workers_asks_for_a_restart(start) -> None:  # type: ignore[no-untyped-def]
+async def test_another_number_of_workers_asks_for_a_restart(start) -> None:
     """Listening sockets are one per slot, so the number of slots is fixed at start."""
     gate = await start(ToyPlan())
     gate.next_plan = ToyPlan(workers=2)

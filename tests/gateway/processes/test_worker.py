@@ -123,7 +123,7 @@ def make_worker(parts: Parts, on_report: Callable[[WorkerReport], None] = lambda
 
 
 async def run(worker: Worker, channel: Channel, is_enough: Callable[[], bool]) -> None:
-    running = asyncio.create_task(worker.run(channel))  # type: ignore[arg-type]
+    running = asyncio.create_task(worker.run(channel))
     async with asyncio.timeout(10):
         while not is_enough():
             await asyncio.sleep(0.005)
@@ -147,7 +147,7 @@ async def test_a_part_that_cannot_be_closed_takes_no_other_along() -> None:
     """A page still open at the end of its time must not cost the evidence of the mail beside it."""
     for broken in ("drain page", "close upstream", "close evidence"):
         parts, channel = Parts(broken), Channel()
-        await run(make_worker(parts), channel, lambda channel=channel: len(channel.reports) > 0)  # type: ignore[misc]
+        await run(make_worker(parts), channel, lambda channel=channel: len(channel.reports) > 0)
         assert parts.did[-4:] == ["close upstream", "close evidence", "close store", "end threads"]
 
 
@@ -178,7 +178,7 @@ async def test_metrics_follow_each_report() -> None:
     """Refusals that wait for the registry with their deadline, freshness, sessions, evidence that was lost."""
     use_memory()
     metrics = WorkerMetrics([600123], ["relay"])
-    observer = MailObserver(metrics, None, lambda: float(NOW))  # type: ignore[arg-type] - nothing is logged here
+    observer = MailObserver(metrics, None, lambda: float(NOW))
     parts, channel = Parts(), Channel()
     parts.due = [OutboxItem(b"1", 600123, NOW + 60, b""), OutboxItem(b"2", 600123, NOW + 90, b"")]
     reports: list[WorkerReport] = []
@@ -217,5 +217,5 @@ def test_a_brand_whose_reports_stand_behind_the_first_thousand_gets_a_deadline_a
 
 def test_doors_for_refusals_count_no_mail_sessions() -> None:
     """Sessions are those that carry mail of clients."""
-    assert HttpDoor(None, None, None).session_count == 0  # type: ignore[arg-type]
-    assert IntakeDoor(None, None).session_count == 0  # type: ignore[arg-type]
+    assert HttpDoor(None, None, None).session_count == 0
+    assert IntakeDoor(None, None).session_count == 0

@@ -49,7 +49,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def turn(sync: SyncWorld, between: Between) -> Failure | None:
-    return await sync.pull.turn(replace(sync.link, api=cast("RegistryApi", between)))
+    return await sync.pull.turn(replace(sync.link, api=cast("RegistryApi", between)))  # all but one call is its
 
 
 async def gave(world: RegistryWorld, count: int, apart_s: float = 1.0) -> None:

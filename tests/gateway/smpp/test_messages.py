@@ -323,9 +323,9 @@ async def test_a_pipeline_that_fails_is_a_temporary_fault_and_the_link_goes_on(s
         raise RuntimeError("not to be told")
 
     esme = await Esme.bound(world.port)
-    world.pipeline.handle = fail  # type: ignore[method-assign, assignment]
+    world.pipeline.handle = fail
     assert (await esme.submit(SOMEBODY)).status == 0x08
-    world.pipeline.handle = working  # type: ignore[method-assign]
+    world.pipeline.handle = working
     assert world.listener.in_hand == 0
     assert (await esme.submit(SOMEBODY)).status == 0
     assert world.smsc.taken == 1

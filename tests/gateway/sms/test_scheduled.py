@@ -86,7 +86,7 @@ class Place:
         self.world.now = time.time()
         self.upstream = _Upstream(provider)
         self.means = (
-            {} if mode == "off" else {"provider": CancelUpstream(self.upstream, self.world.dialect, mode == "whole")}  # type: ignore[arg-type]
+            {} if mode == "off" else {"provider": CancelUpstream(self.upstream, self.world.dialect, mode == "whole")}
         )
         self.scheduled = self.another_worker()
         self.recorder = _Recorder(self.world)
@@ -252,7 +252,7 @@ async def test_a_refusal_while_the_provider_is_asked_is_not_missed(open_place: O
                 await place.refuse(ONE)
             return await ask(request, valid_s)
 
-        place.upstream.send = send  # type: ignore[method-assign]
+        place.upstream.send = send
         await place.send(ONE)
         await place.until(lambda: "cancelled" in place.counts)
         assert place.held == []
@@ -399,7 +399,7 @@ async def test_what_was_taken_over_once_is_taken_over_again(open_place: OpenPlac
         for _ in range(3):
             heir = place.another_worker(check_every_s=0.02, term_s=0.06)
             heir.start()
-            await place.until(lambda heir=heir: bool(heir._sends))  # type: ignore[misc]
+            await place.until(lambda heir=heir: bool(heir._sends))
             _kill(heir)
         last = place.another_worker(check_every_s=0.02, term_s=0.06)
         last.start()

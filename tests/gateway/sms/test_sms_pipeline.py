@@ -132,7 +132,7 @@ async def test_two_tags_that_disagree_refuse_the_request(shop: SmsWorld) -> None
 
 
 async def test_a_class_fixed_for_the_client_is_tightened_by_a_tag_and_never_loosened(shop: SmsWorld) -> None:
-    await shop.ask(message(STRANGER, **{"class": "informational"}), replace(SHOP_CLIENT, fixed_class="commercial"))  # type: ignore[arg-type]
+    await shop.ask(message(STRANGER, **{"class": "informational"}), replace(SHOP_CLIENT, fixed_class="commercial"))
     assert shop.upstream.asked == []
     await shop.ask(message(STRANGER), replace(SHOP_CLIENT, fixed_class=MessageClass.INFORMATIONAL))
     assert shop.upstream.asked == []

@@ -102,7 +102,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     for gate in gates:
         gate.listener.close()
         gate.listener.clients.close()
-        await gate.until(lambda gate=gate: not gate.listener.session_count)  # type: ignore[misc]
+        await gate.until(lambda gate=gate: not gate.listener.session_count)
 
 
 class Wire:

@@ -73,7 +73,7 @@ class Run:
             allows_clear_login=True,
             tls=TlsMode.STARTTLS,
             max_message_bytes=5000,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         self.dialogue = make_dialogue(listener, has_logins=True, budget=self.budget)
         self.said = b""

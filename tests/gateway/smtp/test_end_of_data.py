@@ -28,7 +28,7 @@ DENSE = st.lists(
 ).map(b"".join)
 
 
-def begin(limit: int = 10_000):  # type: ignore[no-untyped-def]
+def begin(limit: int = 10_000):
     dialogue = make_dialogue(ListenerSettings(name="in", hostname="gate.example", max_message_bytes=limit))
     assert dialogue.receive(b"HELO c.example\r\nMAIL FROM:<a@shop.example>\r\n") is None
     assert isinstance(dialogue.receive(b"RCPT TO:<b@customer.example>\r\n"), CheckRecipient)

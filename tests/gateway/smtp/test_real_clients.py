@@ -125,7 +125,10 @@ async def test_a_handshake_that_fails_harms_nobody(serve: Any, connect: Any, tmp
     leaver.vanish()
     await gate.until(lambda: gate.events[SessionEvent.TLS_FAILED] == 2)
     await gate.until(lambda: gate.listener.session_count == 0)
-    client = lambda: send(smtplib.SMTP_SSL("localhost", gate.port, context=client_context(tmp_path)))  # noqa: E731
+
+    def client() -> Any:
+        return send(smtplib.SMTP_SSL("localhost", gate.port, context=client_context(tmp_path)))
+
     assert await asyncio.to_thread(client) == {}
 
 

@@ -80,14 +80,14 @@ class Agreement(RuleBasedStateMachine):
         answer = self.call(adding.add_consent, body, is_v2=is_v2)
         if is_v2 and mark in self.receipts:
             assert isinstance(answer, Answer)
-            assert answer.body["transactionId"] == self.receipts[mark]  # type: ignore[index]
+            assert answer.body["transactionId"] == self.receipts[mark]
             return
         code = self.expect(of, status, START + second)
         if code is not None:
             assert answer == [code]
             return
         assert isinstance(answer, Answer)
-        self.receipts.setdefault(mark, answer.body["transactionId"])  # type: ignore[index]
+        self.receipts.setdefault(mark, answer.body["transactionId"])
 
     @rule(given=st.lists(ITEMS, min_size=1, max_size=4))
     def add_many(self, given: Any) -> None:
@@ -106,10 +106,10 @@ class Agreement(RuleBasedStateMachine):
         expected = [
             self.expect(of, status, START + second) for of, (_, status, second) in zip(keys, given, strict=True)
         ]
-        request = answer.body["requestId"]  # type: ignore[index]
+        request = answer.body["requestId"]
         results = self.call(adding.poll, None, requestId=request)
         assert isinstance(results, Answer)
-        entries: list[Any] = results.body  # type: ignore[assignment]
+        entries: list[Any] = results.body
         assert [each.get("error", {}).get("code") for each in entries] == expected
         for body, of, entry in zip(bodies, keys, entries, strict=True):
             if entry["status"] == "success":
@@ -152,7 +152,7 @@ class Agreement(RuleBasedStateMachine):
             approved = [
                 address for address, each in self.model if each == kind and self.model[address, each][0] == "ONAY"
             ]
-            assert sorted(answer.body["list"]) == sorted(approved)  # type: ignore[index]
+            assert sorted(answer.body["list"]) == sorted(approved)
             for address in ("a@example.com", "b@example.com"):
                 status = self.call(asking.single_status, key(recipient=address, recipientType=kind))
                 assert isinstance(status, Answer)
@@ -162,7 +162,7 @@ class Agreement(RuleBasedStateMachine):
                 assert shown == (None if expected is None else (expected[0], render_instant(expected[1])))
                 history = self.call(asking.history, key(recipient=address, recipientType=kind))
                 assert isinstance(history, Answer)
-                assert history.body["pagination"]["totalCount"] == self.moves.get((address, kind), 0)  # type: ignore[index]
+                assert history.body["pagination"]["totalCount"] == self.moves.get((address, kind), 0)
         counts = self.registry.consents.counts(BRAND)
         statuses = [status for status, _ in self.model.values()]
         assert counts == (statuses.count("ONAY"), statuses.count("RET"))

@@ -42,7 +42,7 @@ def leave(name: str, submission: Submission) -> Submission:
 
 
 def compose(codec: Dialect, submission: Submission) -> HttpRequest:
-    composer: Composer = codec  # type: ignore[assignment]
+    composer: Composer = codec
     return composer.compose(submission, ACCOUNT)
 
 

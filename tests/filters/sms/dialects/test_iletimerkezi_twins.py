@@ -157,8 +157,8 @@ def test_an_order_of_any_syntax_is_called_off_by_its_own_login() -> None:
     """In JSON: one call is as good as another."""
     (json_twin,) = make_family("iletimerkezi")[-1:]
     asked = read(xml(login="<username>u</username><password>p</password>"))
-    relayed = find(xml()).read_answer(asked, [0], find(xml())._syntax.answer(200, "", {"id": "41"}))  # type: ignore[attr-defined]
-    cancellation = json_twin.compose_cancel(asked, relayed, 0)  # type: ignore[attr-defined]
+    relayed = find(xml()).read_answer(asked, [0], find(xml())._syntax.answer(200, "", {"id": "41"}))
+    cancellation = json_twin.compose_cancel(asked, relayed, 0)
     assert cancellation is not None
     assert cancellation.request.path == "/v1/cancel-order/json"
     assert b'"username":"u"' in cancellation.request.body

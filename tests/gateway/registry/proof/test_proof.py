@@ -41,7 +41,7 @@ def yesterday(world: ReportingWorld) -> str:
 
 
 async def prove(world: ReportingWorld, **options: object) -> DayResult:
-    return await prove_day(world.link, world.store, KEYS, yesterday(world), **options)  # type: ignore[arg-type]
+    return await prove_day(world.link, world.store, KEYS, yesterday(world), **options)
 
 
 async def hold(world: ReportingWorld, recipient: str, status: Status, at: int) -> None:

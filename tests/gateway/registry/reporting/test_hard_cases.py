@@ -120,7 +120,7 @@ async def test_a_list_that_cannot_be_asked_for_is_told_one_by_one(world: Reporti
     for number in range(25):
         world.consented(f"kisi{number}@example.com")
         await world.refuse(f"kisi{number}@example.com")
-    world.link = replace(world.link, api=cast("RegistryApi", OddIds(world.client, request_id)))
+    world.link = replace(world.link, api=cast("RegistryApi", OddIds(world.client, request_id)))  # all but one call
     world.make_reporter()
     await world.work_for(FIRST_POLL_S, 30)
     assert (await world.waiting(), await world.parked()) == ([], {})
