@@ -17,7 +17,7 @@ from aiohttp import web
 
 from filters.consent_key import ConsentKeys
 from filters.exchange import Refusal
-from filters.phone import PhoneError, parse_phone
+from filters.phone import PhoneError, PhoneNumber, parse_phone
 from filters.sms.dialect import InboundCodec, InboundMessage, RequestRefusedError
 from filters.sms.http import HttpRequest
 from filters.sms.keyword import KeywordBook, Meaning
@@ -132,13 +132,14 @@ class Inbound:
             log.warning("inbound.brand_unknown", upstream=route.upstream)
             return True
         try:
-            number = parse_phone(message.sender)
+            number = _find_sender(message.sender)
         except PhoneError:
             self._count("unclear")
             log.warning("inbound.sender_unreadable", upstream=route.upstream)
             return True
         try:
-            if message.message_id and await self._seen.is_known(route.upstream, message.message_id):
+            said = (route.upstream, message.message_id, number.e164, reading.brands)
+            if message.message_id and await self._seen.is_known(*said):
                 self._count("repeated")
                 return True
             async with asyncio.timeout(RECORD_TIMEOUT_S):
@@ -160,7 +161,7 @@ class Inbound:
             return False
         self._count("refusal")
         if message.message_id:
-            await self._seen.remember(route.upstream, message.message_id)
+            await self._seen.remember(*said)
         if route.confirm is not None:
             task = asyncio.create_task(self._confirm(route.confirm, reading.brands[0], number.e164))
             self._confirming.add(task)
@@ -172,3 +173,11 @@ class Inbound:
             await confirm(brand, number)
         except Exception as fault:  # the refusal stands whether the person hears of it or not
             log.error("inbound.not_confirmed", fault=type(fault).__name__, exc_info=fault)
+
+
+def _find_sender(spelled: str) -> PhoneNumber:
+    """As at home, else with the country code first and no plus, as many providers write it. Raises ``PhoneError``."""
+    try:
+        return parse_phone(spelled)
+    except PhoneError:
+        return parse_phone(f"+{spelled}")

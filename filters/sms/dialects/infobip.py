@@ -29,7 +29,7 @@ from filters.sms.dialects.composed import compose_infobip
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
 from filters.sms.dialects.infobip_request import MAX_RECIPIENTS, read_contents, rebuild
-from filters.sms.dialects.international_numbers import EXPECTED
+from filters.sms.dialects.international_numbers import EXPECTED, sender_of
 from filters.sms.dialects.strict_form import refuse_query, write_form
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, write_json
 from filters.sms.dialects.times import find_iso
@@ -263,9 +263,15 @@ class InfobipDialect:
         if type(results) is not list:
             return ()
         return tuple(
-            InboundMessage(row["from"], str(row.get("to") or ""), row["text"], row["messageId"], _received_at(row))
+            InboundMessage(
+                sender_of(row["from"]),
+                str(row.get("to") or ""),
+                row["text"],
+                str(row.get("messageId") or ""),
+                _received_at(row),
+            )
             for row in results
-            if type(row) is dict and all(type(row.get(name)) is str for name in ("from", "text", "messageId"))
+            if type(row) is dict and type(row.get("from")) is str and type(row.get("text")) is str
         )
 
     def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:

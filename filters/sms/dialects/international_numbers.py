@@ -38,6 +38,11 @@ def find_internationals(spelled: Sequence[str]) -> list[PhoneNumber | None]:
     return list(map(find_international, spelled))
 
 
+def sender_of(told: str) -> str:
+    """The number of a person who wrote to us, with the plus that these providers leave out."""
+    return f"+{told}" if told[:1] in "123456789" else told
+
+
 def _find(spelled: str) -> PhoneNumber | None:
     try:
         return parse_phone(spelled)

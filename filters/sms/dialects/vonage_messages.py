@@ -20,7 +20,7 @@ from filters.sms.dialects.answers import check_text, find_object, is_bad_number,
 from filters.sms.dialects.composed import compose_vonage_message
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
-from filters.sms.dialects.international_numbers import EXPECTED, find_international
+from filters.sms.dialects.international_numbers import EXPECTED, find_international, sender_of
 from filters.sms.dialects.shapes import BOOLEAN, INTEGER, TEXT, check_shape
 from filters.sms.dialects.strict_form import refuse_query
 from filters.sms.dialects.strict_json import json_response, parse_json, read_json_object, text_field, write_json
@@ -177,6 +177,7 @@ class VonageMessagesDialect:
         if type(sender) is not str or type(message_id) is not str:
             return ()
         destination = str(found.get("to") or "")
+        sender = sender_of(sender)
         return (InboundMessage(sender, destination, found["text"], message_id, find_iso(found.get("timestamp"))),)
 
     def is_inbound_signed(self, request: HttpRequest, secret: bytes) -> bool | None:

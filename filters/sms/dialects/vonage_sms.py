@@ -17,7 +17,7 @@ from filters.sms.dialects.answers import check_text, find_object, is_bad_number,
 from filters.sms.dialects.composed import compose_vonage_sms
 from filters.sms.dialects.headers import account_of, carried_headers, segments_header
 from filters.sms.dialects.in_report import all_refused, all_unknown
-from filters.sms.dialects.international_numbers import EXPECTED, find_international
+from filters.sms.dialects.international_numbers import EXPECTED, find_international, sender_of
 from filters.sms.dialects.shapes import CODE, SWITCH, TEXT, check_shape
 from filters.sms.dialects.strict_form import parse_fields, read_form, read_query, refuse_query, write_form
 from filters.sms.dialects.strict_json import code_field, json_response, malformed, read_json_object, write_json
@@ -189,11 +189,11 @@ class VonageSmsDialect:
     def read_inbound(self, request: HttpRequest) -> Sequence[InboundMessage]:
         found = read_any_fields(request)
         message_id = found.get("messageId") or found.get("message-id") or ""
-        if "text" not in found or not found.get("msisdn") or not message_id:
+        if "text" not in found or not found.get("msisdn"):
             return ()
         return (
             InboundMessage(
-                found["msisdn"],
+                sender_of(found["msisdn"]),
                 found.get("to", ""),
                 found["text"],
                 message_id,

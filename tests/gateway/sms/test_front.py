@@ -539,6 +539,23 @@ async def test_a_message_told_twice_counts_once(open_place: Any) -> None:
     assert place.counts.inbound == ["refusal", "repeated", "repeated", "refusal"]
 
 
+async def test_two_people_under_one_id_both_refuse(open_place: Any) -> None:
+    """A provider that counts anew after a restart must not cost anybody their refusal."""
+    place = await open_place()
+    for sender in (YES, number(77), YES):
+        reply = await place.call("POST", f"/sms/inbound/{SECRET}", told(sender=sender))
+        assert (reply.status, reply.json) == (200, {"taken": True})
+    assert [refusal.address for refusal in place.recorder.refusals] == [YES.encode(), number(77).encode()]
+
+
+@pytest.mark.parametrize("sender", ["4915112345678", "+4915112345678", "004915112345678"])
+async def test_a_refusal_from_abroad_counts_however_its_number_is_written(open_place: Any, sender: str) -> None:
+    """Told that it was taken, the provider would not come again."""
+    place = await open_place()
+    assert (await place.call("POST", f"/sms/inbound/{SECRET}", told(sender=sender))).status == 200
+    assert [refusal.address for refusal in place.recorder.refusals] == [b"+4915112345678"]
+
+
 async def test_a_refusal_that_is_not_durable_is_not_confirmed_and_may_come_again(open_place: Any) -> None:
     place = await open_place()
     place.recorder.is_failing = True

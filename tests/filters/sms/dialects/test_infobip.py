@@ -175,11 +175,11 @@ def test_calls_that_cannot_be_checked_are_refused() -> None:
 
 
 def test_the_simulated_push_of_incoming_messages_is_read() -> None:
-    """Sender, number, text and id as the provider tells them."""
+    """Sender (with a plus), number, text and id as the provider tells them."""
     incoming = Incoming("905321110001", "3338", "RET ÖRNEK", 1.8e9, 5)
     post = InfobipSimulator(1).told_incoming("http://127.0.0.1/", incoming)
     [found] = CODEC.read_inbound(HttpRequest("POST", "/in", "", tuple(post.headers.items()), post.body))
-    assert (found.sender, found.destination, found.text) == ("905321110001", "3338", "RET ÖRNEK")
+    assert (found.sender, found.destination, found.text) == ("+905321110001", "3338", "RET ÖRNEK")
     assert found.message_id
     assert found.received_at is not None
 

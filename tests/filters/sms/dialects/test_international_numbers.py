@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.reason import Reason
-from filters.sms.dialects.international_numbers import find_international
+from filters.sms.dialects.international_numbers import find_international, sender_of
 from filters.sms.dialects.registry import make_dialect
 from filters.sms.http import HttpRequest
 from filters.sms.message import SmsFate
@@ -85,3 +85,11 @@ def test_who_writes_no_country_code_hears_that_one_is_expected(name: str, path: 
     fate = SmsFate(Outcome.DROPPED, Reason.ADDRESS_INVALID)
     answer = dialect.write_answer(asked, [fate], None, dialect.mint_id(1), ())
     assert b"expected one number with its country code, such as +905320000000" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("told", "number"), [("5351234567", "+5351234567"), ("905321110001", "+905321110001"), ("+4915112345678",) * 2]
+)
+def test_who_wrote_is_told_with_the_country_code(told: str, number: str) -> None:
+    """A person in Cuba who refuses is not the one in Turkey whose number looks alike."""
+    assert sender_of(told) == number

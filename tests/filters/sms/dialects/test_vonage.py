@@ -127,7 +127,7 @@ def test_signed_webhooks_are_told_from_forged_ones(codec: VonageSmsDialect | Von
     unsigned = request._replace(headers=bare, body=post.body.partition(b"&sig=")[0])
     assert codec.is_inbound_signed(unsigned, secret) is False
     [found] = codec.read_inbound(request)
-    assert (found.sender, found.destination, found.text) == (INCOMING.sender, "3338", INCOMING.text)
+    assert (found.sender, found.destination, found.text) == (f"+{INCOMING.sender}", "3338", INCOMING.text)
     assert found.received_at == INCOMING.at
 
 
