@@ -302,7 +302,7 @@ def _print_report(report: ImportReport, brand: int, *, is_time_assumed: bool) ->
     if is_time_assumed and report.newest_at is not None and report.watermark_at - report.newest_at > _OLD_EXPORT_S:
         console.print(
             Text.assemble(
-                ("look again ", "bold yellow"),
+                ("look again: ", "bold yellow"),
                 f"the newest consent in these files is of {render_time(report.newest_at)}: is the export that old?",
             )
         )
@@ -322,18 +322,21 @@ def show_(config: Config, brand: BrandCode, recipient: Recipient, as_json: AsJso
 def _print_shown(shown: Shown, brand: int) -> None:
     console = Console(highlight=False)
     if shown.state:
-        table = Table("channel", "type", "status", "consent date (UTC+3)", "source", "")
+        table = Table("channel", "type", "status", "consent date (UTC+3)", "source")
+        if any(consent.own for consent in shown.state.values()):
+            table.add_column("so far ours alone")
         for (channel, recipient_type), consent in shown.state.items():
             table.add_row(
-                f"{registry_word(CHANNEL_WORDS, channel)} ({channel})",
-                f"{registry_word(RECIPIENT_TYPE_WORDS, recipient_type)} ({recipient_type})",
+                # Below each other: beside each other they are cut off in 80 columns.
+                f"{registry_word(CHANNEL_WORDS, channel)}\n{channel}",
+                f"{registry_word(RECIPIENT_TYPE_WORDS, recipient_type)}\n{recipient_type}",
                 Text(
                     registry_word(STATUS_WORDS, consent.status),
                     style="green" if consent.status is Status.APPROVED else "red",
                 ),
                 render_time(consent.consent_at),
                 consent.source,
-                "ours, not yet seen in the registry" if consent.own else "",
+                *(["not yet seen in the registry"] if consent.own else []),
             )
         console.print(table)
     else:
@@ -466,7 +469,7 @@ def _print_stats(stats: StoreStats) -> None:
         )
     console.print(brands)
     records = sum(stats.records.values())
-    a_record = f", {stats.used_bytes / records:.1f} a record" if records else ""
+    a_record = f", {stats.used_bytes / records:,.1f} a record" if records else ""
     console.print(Text(f"{stats.used_bytes:,} bytes{a_record}; revision {stats.revision}"))
 
 

@@ -406,15 +406,21 @@ def _report_as_json(report: WriterReport) -> dict[str, Any]:
 def _print_reports(reports: Sequence[WriterReport], is_tampered: bool) -> None:
     for report in reports:
         signed = f", signed up to {report.last_head.signed_at}" if report.last_head else ", nothing signed yet"
-        _say(f"{report.writer}: {report.segments} segments, {report.records} records{signed}", "bold")
+        _say(
+            f"{report.writer}: {_count(report.segments, 'segment')}, {_count(report.records, 'record')}{signed}", "bold"
+        )
         if report.unsigned:
-            _say(f"  {report.unsigned} records not signed yet", "yellow")
+            _say(f"  {_count(report.unsigned, 'record')} not signed yet", "yellow")
         for problem in report.problems:
             _say(f"  {_describe(problem)}", "red" if problem.is_tampering else "yellow")
     if is_tampered:
         _say("kanıt değişmiş · the evidence is not as it was written", "bold red")
     else:
         _say("kanıt bozulmamış · the evidence is intact", "bold green")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _describe(problem: Problem) -> str:

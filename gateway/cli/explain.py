@@ -11,18 +11,23 @@ from rich.text import Text
 
 from filters.decision.explain import Explanation
 from filters.registry.words import RECIPIENT_TYPE_WORDS, render_time
-from filters.vocabulary import Verdict
+from filters.vocabulary import Channel, Verdict
 from gateway.registry.pending import Pending, PendingState, pending_as_json
 
 _COLOUR = {Verdict.PERMIT: "green", Verdict.DROP: "red", Verdict.DEFER: "yellow"}
 
 
 def render_explanation(
-    explanation: Explanation, console: Console, as_json: bool, pending: Sequence[Pending] = ()
+    explanation: Explanation,
+    console: Console,
+    as_json: bool,
+    pending: Sequence[Pending] = (),
+    channel: Channel = Channel.EMAIL,
 ) -> None:
     """Print the verdict, who can mend it in English and Turkish, and the steps in order; or one JSON object.
 
-    ``pending``: consents of this person that were handed to us for the registry (edge cases E5, E6).
+    A person is shown our reply for mail alone: each dialect of SMS has words of its own. ``pending``: consents of this
+    person that were handed to us for the registry (edge cases E5, E6).
     """
     if as_json:
         # Not print_json: a script wants one object a line, whatever the width and colours of a terminal.
@@ -41,7 +46,8 @@ def render_explanation(
     console.print(Text(explanation.sentence_tr))
     for each in pending:
         console.print(Text(_describe_pending(each), style="yellow"))
-    console.print(Text(f"reply: {decision.reply.render().decode('ascii').rstrip()}", style="dim"))
+    if channel is Channel.EMAIL:
+        console.print(Text(f"reply: {decision.reply.render().decode('ascii').rstrip()}", style="dim"))
     table = Table(show_lines=False, expand=False)
     table.add_column("id", no_wrap=True)
     # Question, finding and ground below each other: side by side they are words under words in 80 columns.

@@ -77,7 +77,10 @@ def explain(
     recipient: Annotated[
         str, typer.Option("--recipient", "-r", help="E-mail address or phone number.", show_default=False)
     ],
-    channel: Annotated[Channel, typer.Option("--channel", help="How the message would travel.")] = Channel.EMAIL,
+    channel: Annotated[
+        Channel | None,
+        typer.Option("--channel", help="How the message would travel; left out: email to an address, sms to a number."),
+    ] = None,
     message_class: Annotated[
         MessageClass, typer.Option("--class", help="Class of the message.")
     ] = MessageClass.COMMERCIAL,
@@ -94,6 +97,8 @@ def explain(
     """Show step by step whether a message to one recipient would be sent now, and why."""
     from gateway import app as wiring
 
+    if channel is None:
+        channel = Channel.EMAIL if "@" in recipient else Channel.SMS
     try:
         configuration = wiring.load(config)
         settings = next((each for each in configuration.brands if each.brand.code == brand), None)
@@ -125,7 +130,7 @@ def explain(
         is_abroad=is_abroad,
         is_dealer=dealer is not None,
     )
-    render_explanation(explain_decision(facts, state, settings.policy), Console(), as_json, pending)
+    render_explanation(explain_decision(facts, state, settings.policy), Console(), as_json, pending, channel)
 
 
 def _address_key(channel: Channel, recipient: str) -> tuple[bytes, bool]:

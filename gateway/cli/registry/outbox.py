@@ -123,9 +123,14 @@ def _print_outbox(waiting: Sequence[_Listed], kept: Sequence[_Listed], now: int,
                 f"{sum(due < now for due in dues):,}",
             )
         )
-    print_table(
-        rows, "brand", "waiting", "first deadline (UTC+3)", "left", "overdue", numbers=("waiting", "left", "overdue")
-    )
+    if rows:
+        print_table(
+            rows,
+            "brand", "waiting", "first deadline (UTC+3)", "left", "overdue",
+            numbers=("waiting", "left", "overdue"),
+        )  # fmt: skip
+    else:
+        say("No report waits to be made.")
     if not kept:
         return
     print_table(

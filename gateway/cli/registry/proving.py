@@ -40,6 +40,8 @@ Day = Annotated[
     str | None,
     typer.Option("--day", help="YYYY-MM-DD, yesterday to seven days ago; left out: yesterday.", show_default=False),
 ]
+_STATE_WORDS: dict[str, str] = {DayState.NOTHING: "no movement that day", DayState.NOT_READY: "not ready"}
+"""Where the bare word would say little to a person."""
 _IN_ORDER = frozenset({DayState.AGREED, DayState.REPAIRED, DayState.NOTHING})
 
 
@@ -114,7 +116,7 @@ def _confirm(brand: int, day: str) -> bool:
 
 def _print_day(result: DayResult, found: SampleResult | None) -> None:
     rows = [
-        ("state", str(result.state)),
+        ("state", _STATE_WORDS.get(result.state, result.state)),
         ("movements in the file", f"{result.movements:,}"),
         ("as many as the summary says", "yes" if result.counts_agree else "NO"),
         ("missing in the index", f"{result.missing:,}"),
@@ -226,7 +228,7 @@ def _print_report(told: dict[str, Any]) -> None:
         say("The day is not proven yet: izinkapi registry reconcile.", "yellow")
     else:
         say(
-            f"Proof of the day: {proof['state']}, {proof['movements']:,} movements, "
+            f"Proof of the day: {_STATE_WORDS.get(proof['state'], proof['state'])}, {proof['movements']:,} movements, "
             f"{proof['divergence']:,} differences."
         )
     say(f"Reports to the registry waiting: {told['reports_waiting']:,}.")

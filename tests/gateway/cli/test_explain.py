@@ -49,6 +49,14 @@ def test_a_person_sees_every_step_the_verdict_and_both_sentences() -> None:
     assert "reply: 550 5.7.1 REFUSED (TAG_MISSING): " in shown
 
 
+def test_an_smtp_reply_is_shown_for_mail_alone() -> None:
+    """Whoever sends SMS never hears one."""
+    out = io.StringIO()
+    told = explain(FACTS._replace(channel=Channel.SMS), STATE, Policy())
+    render_explanation(told, Console(file=out, width=600), as_json=False, channel=Channel.SMS)
+    assert "reply:" not in out.getvalue()
+
+
 def test_a_script_sees_one_json_object_on_one_line_however_narrow_the_terminal() -> None:
     """Nothing is wrapped, coloured or left out."""
     shown = render(as_json=True, width=20)

@@ -267,7 +267,10 @@ def test_the_daily_report_counts_both_lists(run: Run) -> None:
 
 
 def test_an_empty_outbox_is_in_order(run: Run) -> None:
-    assert run("outbox").exit_code == 0
+    """And says so, in place of a table with nothing in it."""
+    shown = run("outbox")
+    assert shown.exit_code == 0
+    assert shown.stdout == "No report waits to be made.\n"
     assert loaded(run("outbox", "--json"))["waiting"] == {}
 
 
@@ -337,6 +340,13 @@ def test_a_refusal_of_a_file_is_taken_as_any_other(run: Run, folder: Path, tmp_p
     assert CliRunner().invoke(app, ["evidence", "verify", *asked]).exit_code == 0
     explained = CliRunner().invoke(app, ["explain", *asked, *of_brand("-r", "kisi7@example.com"), "--json"])
     assert json.loads(explained.stdout)["reason"] == "LOCAL_RET"
+
+
+def test_a_number_is_explained_for_sms_and_an_address_for_mail(folder: Path) -> None:
+    """Where no channel is said: nobody has to say what the recipient shows."""
+    for recipient, channel in (("+905550000001", "sms"), ("a@example.com", "email")):
+        shown = CliRunner().invoke(app, ["explain", "-c", str(folder / "izinkapi.toml"), *of_brand("-r", recipient)])
+        assert f"channel {channel}" in " ".join(shown.stdout.split())
 
 
 def test_a_consent_on_its_way_explains_a_drop(run: Run, folder: Path, tmp_path: Path) -> None:
