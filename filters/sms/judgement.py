@@ -17,6 +17,7 @@ from filters.consent import ENTRY_BYTES, slot_of, unpack
 from filters.decision.decide import Decision, Facts, decide
 from filters.decision.policy import Policy
 from filters.evidence.record import recipient_entry
+from filters.sms.message import SmsFate
 from filters.vocabulary import Channel, LookupFailure, Outcome, RecipientType, Verdict
 
 _DATE_MARK = 4_294_967_295
@@ -25,11 +26,26 @@ _KEY_MARK = b"\0" * 10
 _SHA_MARK = "?" * 64
 
 
+class Settlement(NamedTuple):
+    """What was decided on recipients and what became of them; few of them serve a whole batch."""
+
+    row: str
+    reason: str
+    verdict: Verdict
+    outcome: Outcome
+    reply: str = ""
+
+
 class Judged(NamedTuple):
-    """The decision on one recipient: ``record`` is not filled in. ``kind`` tells what the index held."""
+    """The decision on one recipient: ``record`` is not filled in. ``kind`` tells what the index held.
+
+    ``settlement`` is what follows, for whoever is permitted until more is known; ``fate`` is None for them.
+    """
 
     decision: Decision
     kind: bytes
+    settlement: Settlement
+    fate: SmsFate | None
 
 
 class BatchJudge:
@@ -61,7 +77,7 @@ class BatchJudge:
             found = self._known.get((kind, is_abroad))
             if found is not None:
                 return found
-        judged = Judged(self._decide(value, is_abroad), kind)
+        judged = _judged(self._decide(value, is_abroad), kind)
         if not (value and self._is_dated_ahead(value)):
             self._known[kind, is_abroad] = judged
         return judged
@@ -96,14 +112,11 @@ class BatchJudge:
         return decide(facts, state, self._policy)
 
 
-class Settlement(NamedTuple):
-    """What was decided on recipients and what became of them; few of them serve a whole batch."""
-
-    row: str
-    reason: str
-    verdict: Verdict
-    outcome: Outcome
-    reply: str = ""
+def _judged(decision: Decision, kind: bytes) -> Judged:
+    verdict, reason = decision.verdict, decision.reason
+    outcome = Outcome.DROPPED if verdict is Verdict.DROP else Outcome.DEFERRED
+    fate = None if verdict is Verdict.PERMIT else SmsFate(outcome, reason)
+    return Judged(decision, kind, Settlement(decision.row, str(reason), verdict, outcome), fate)
 
 
 def print_entries(

@@ -38,10 +38,28 @@ class AtProvider:
         self._index = index
         self._note = note
         self._own: set[bytes] = set()
+        self._unmarked: dict[HandOver, None] = {}
+        self._is_looking = False
 
     def begin(self, digest: bytes, is_gone: Callable[[], bool]) -> HandOver:
         """The request of ``digest`` is about to be handed over. ``is_gone`` says whether its client has left."""
-        return HandOver(self, digest, is_gone)
+        hand_over = HandOver(self, digest, is_gone)
+        self._unmarked[hand_over] = None
+        if not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+        return hand_over
+
+    def _look(self) -> None:
+        """At all of them: a timer for each would cost more than all else about those that are answered at once."""
+        try:
+            for each in [each for each in self._unmarked if each.is_to_be_marked()]:
+                del self._unmarked[each]
+                each.mark()
+        finally:
+            self._is_looking = bool(self._unmarked)
+            if self._is_looking:
+                asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
     def is_elsewhere(self, taken: Iterable[bytes]) -> bool:
         """Whether another worker's mark is in what is remembered of a request."""
@@ -51,7 +69,7 @@ class AtProvider:
 class HandOver:
     """One request at the provider. ``end`` once its outcome is known, and remembered where it has to be."""
 
-    __slots__ = ("_digest", "_is_gone", "_is_kept", "_is_known", "_looks", "_marks", "_name", "_timer")
+    __slots__ = ("_digest", "_is_gone", "_is_kept", "_is_known", "_looks", "_marks", "_name")
 
     def __init__(self, marks: AtProvider, digest: bytes, is_gone: Callable[[], bool]) -> None:
         self._marks = marks
@@ -59,24 +77,22 @@ class HandOver:
         self._name = b""
         self._is_kept = self._is_known = False
         self._is_gone = is_gone
-        self._looks = 0
-        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+        self._looks = -1
 
     def end(self, is_known: bool) -> None:
         """A request that was cut off (``is_known`` False) keeps its mark: the provider may have it."""
-        self._timer.cancel()
+        self._marks._unmarked.pop(self, None)
         self._is_known = is_known
         if self._is_kept and is_known:
             self._take_back()
 
-    def _look(self) -> None:
+    def is_to_be_marked(self) -> bool:
+        """Asked every ``LOOK_EVERY_S``, the first time within that."""
         self._looks += 1
-        if self._looks * LOOK_EVERY_S >= MARK_AFTER_S or self._is_gone():
-            self._mark()
-        else:
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+        return self._looks * LOOK_EVERY_S >= MARK_AFTER_S or self._is_gone()
 
-    def _mark(self) -> None:
+    def mark(self) -> None:
+        """Tell the other workers."""
         self._name = _PREFIX + os.urandom(KEY_BYTES - len(_PREFIX))
         self._marks._own.add(self._name)
         try:

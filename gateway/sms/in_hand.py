@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NOT_SETTLED = -1
 
+_FEW = 4
+"""So many are looked through one by one: most requests have two, before and after the hand-over."""
+
 
 class SmsInHand:
     """The request. Times are wall-clock seconds since 1970 UTC, ``*_s`` durations in seconds."""
@@ -157,10 +160,21 @@ class SmsInHand:
 
     def number_of(self, settlement: Settlement) -> int:
         """The number of ``settlement`` in ``settlements``, where it is put if it is new."""
-        number = self._numbers.get(settlement)
-        if number is None:
-            number = self._numbers[settlement] = len(self.settlements)
-            self.settlements.append(settlement)
+        settlements, numbers = self.settlements, self._numbers
+        if len(settlements) < _FEW:
+            for number, known in enumerate(settlements):
+                if known == settlement:
+                    return number
+        elif (found := numbers.get(settlement)) is not None:
+            return found
+        elif not numbers:  # no longer few
+            numbers.update(zip(settlements, range(len(settlements)), strict=True))
+            if (found := numbers.get(settlement)) is not None:
+                return found
+        number = len(settlements)
+        settlements.append(settlement)
+        if number >= _FEW:
+            numbers[settlement] = number
         return number
 
     def settle(self, position: int, fate: SmsFate, row: str, verdict: Verdict) -> None:
@@ -171,11 +185,11 @@ class SmsInHand:
 
     def settle_open(self, reason: Reason) -> None:
         """Whoever is not settled yet is put off for ``reason``, or dropped where that is for good."""
+        if None not in self.fates:
+            return
         is_temporary = reason.reply.is_temporary
         verdict = Verdict.DEFER if is_temporary else Verdict.DROP
         fate = SmsFate(Outcome.DEFERRED if is_temporary else Outcome.DROPPED, reason)
-        if None not in self.fates:
-            return
         for position, found in enumerate(self.fates):
             if found is None:
                 self.settle(position, fate, "", verdict)
@@ -183,7 +197,7 @@ class SmsInHand:
     def positions_of(self, outcome: Outcome) -> list[int]:
         """Where in the request the recipients stand who are settled with ``outcome``."""
         numbers = {number for number, settlement in enumerate(self.settlements) if settlement.outcome is outcome}
-        if numbers.isdisjoint(self.settled):
+        if not numbers or numbers.isdisjoint(self.settled):
             return []
         fates = self.fates
         return [n for n, number in enumerate(self.settled) if number in numbers and fates[n] is not None]

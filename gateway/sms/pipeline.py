@@ -145,9 +145,13 @@ class SmsPipeline:
         return Answered(response, sms)
 
     async def _carry(self, sms: SmsInHand) -> HttpResponse:
-        await self._heavy.run(sms, partial(read_request, sms, self._clock()))
-        sms.is_heavy = sms.is_heavy or len(sms.asked.recipients) >= HEAVY_RECIPIENTS
-        await self._under_way.begin(sms)
+        if sms.is_heavy:
+            await self._heavy.run(sms, partial(read_request, sms, self._clock()))
+        else:
+            read_request(sms, sms.received_at)
+            sms.is_heavy = len(sms.asked.recipients) >= HEAVY_RECIPIENTS
+        if ahead := self._under_way.begin(sms):
+            await self._under_way.wait_for(ahead)
         classify_request(sms, self._tags, self._brands)
         native, dialect = sms.asked, sms.route.dialect
         if sms.route.outlet is not None:
@@ -159,7 +163,10 @@ class SmsPipeline:
                 sms.settle_open(Reason.UPSTREAM_LOST)
                 break
             judged_at = self._monotonic()
-            outgoing = await self._heavy.run(sms, partial(self._make_ready, sms, native, dialect))
+            if sms.is_heavy:
+                outgoing = await self._heavy.run(sms, partial(self._make_ready, sms, native, dialect))
+            else:
+                outgoing = self._make_ready(sms, native, dialect)
             if outgoing is None:
                 break
             if sms.is_commercial and not self._recorder.is_writable:

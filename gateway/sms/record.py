@@ -45,7 +45,10 @@ class Recorder:
     async def record(self, sms: SmsInHand) -> bool:
         """Whether its record is on disk. Never raises."""
         try:
-            record = await self._heavy.run(sms, partial(render_sms_record, sms, self._node, self._store))
+            if sms.is_heavy:
+                record = await self._heavy.run(sms, partial(render_sms_record, sms, self._node, self._store))
+            else:
+                record = render_sms_record(sms, self._node, self._store)
             if not sms.is_recorded:
                 sms.is_recorded = True
                 self.in_hand -= 1

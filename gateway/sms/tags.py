@@ -15,9 +15,14 @@ from filters.reason import Reason
 from filters.sms.dialect import Fault
 from filters.sms.http import HttpRequest
 from filters.sms.message import Submission
+from filters.vocabulary import MessageClass, RecipientType
 
 # No HTTP field has these names here: only those of the configuration are taken from requests.
 _CLASS, _BRAND, _TYPE, _CAMPAIGN = b".class", b".brand", b".recipient-type", b".campaign"
+
+
+_About = tuple[str, MessageClass | None, str, RecipientType | None]
+_MOST_KNOWN = 256
 
 
 class SmsTags:
@@ -25,6 +30,7 @@ class SmsTags:
 
     def __init__(self, headers: TagHeaders, brands: Mapping[int, Brand]) -> None:
         self._brands = brands
+        self._known: dict[_About, tuple[Client, Classification | ClassificationRefusal]] = {}
         self.names = frozenset(name.decode("ascii") for name in headers.names)
         self._fields = TagHeaders(
             (*headers.message_class, TagField(_CLASS)),
@@ -37,6 +43,11 @@ class SmsTags:
         self, request: HttpRequest, submission: Submission, client: Client
     ) -> Classification | ClassificationRefusal:
         """Class, brand, recipient type and campaign of one request of ``client``."""
+        about = (client.name, submission.tag_class, submission.brand, submission.tag_type)
+        # What HTTP fields or campaigns say may differ with every request.
+        is_usual = not submission.campaign and self.names.isdisjoint([name for name, _ in request.headers])
+        if is_usual and (known := self._known.get(about)) is not None and known[0] is client:
+            return known[1]
         tags: dict[bytes, list[bytes]] = {}
         for name, value in request.headers:
             if name in self.names:
@@ -49,7 +60,12 @@ class SmsTags:
         ):
             if said:
                 tags[name_of_ours] = [str(said).encode("utf-8", "surrogatepass")]
-        return classify(tags, client, self._brands, self._fields)
+        found = classify(tags, client, self._brands, self._fields)
+        if is_usual:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[about] = client, found
+        return found
 
 
 def fault_of(refusal: ClassificationRefusal) -> tuple[Fault, str]:

@@ -7,6 +7,7 @@ Of one worker; for the others there are marks in the store (``gateway.sms.at_pro
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from gateway.sms.in_hand import SmsInHand
 
@@ -17,17 +18,21 @@ class UnderWay:
     def __init__(self) -> None:
         self._by_digest: dict[bytes, list[SmsInHand]] = {}
 
-    async def begin(self, sms: SmsInHand) -> None:
-        """Wait for the end of the same request of clients that have left; what became of it is remembered then.
+    def begin(self, sms: SmsInHand) -> list[SmsInHand]:
+        """The same request of clients that have left, to be waited for: what became of it is remembered then.
 
         One whose client is still there is another message, however alike: nobody waits for it.
         """
         ahead = self._by_digest.get(sms.digest)
         if ahead is None:
             self._by_digest[sms.digest] = [sms]
-            return
+            return []
         left = [other for other in ahead if other.is_gone()]
         ahead.append(sms)
+        return left
+
+    async def wait_for(self, left: Sequence[SmsInHand]) -> None:
+        """Until all of ``left`` are answered."""
         for other in left:
             if other.end_awaited is None:
                 other.end_awaited = asyncio.get_running_loop().create_future()

@@ -38,11 +38,15 @@ class Concluding:
         self, sms: SmsInHand, native: Submission, dialect: Dialect, response: HttpResponse | UpstreamFault | None
     ) -> HttpResponse:
         """The answer. ``response`` None: nothing was handed over."""
-        relayed, dropped = await self._heavy.run(sms, partial(_settle, sms, native, dialect, response))
+        if sms.is_heavy:
+            relayed, dropped = await self._heavy.run(sms, partial(_settle, sms, native, dialect, response))
+        else:
+            relayed, dropped = _settle(sms, native, dialect, response)
         if sms.asked.is_dry:
             return await self._heavy.run(sms, partial(answer_dry, sms))
         await self._marks.remember_unknown(sms)
-        job_id = await self._settle_job_id(sms, relayed)
+        job_id = relayed.job_id if relayed is not None else await self._find_job_id(sms)
+        job_id = job_id or sms.minted_id
         if job_id and dropped:
             await self._keep_dropped(sms, dropped, job_id, is_minted=relayed is None)
         is_held = sms.asked.send_at is not None or sms.asked.hold_s > 0
@@ -52,18 +56,19 @@ class Concluding:
         # The upstream has these, but the proof is missing: the client must come again, and nobody gets it twice.
         if not is_kept and sms.is_commercial and await self._marks.remember_sent(sms, job_id):
             return answer_fault(sms, Fault.UNAVAILABLE, Reason.EVIDENCE_UNAVAILABLE)
-        answer = await self._heavy.run(sms, partial(_answer, sms, relayed, job_id))
+        if sms.is_heavy:
+            answer = await self._heavy.run(sms, partial(_answer, sms, relayed, job_id))
+        else:
+            answer = _answer(sms, relayed, job_id)
         if job_id and dropped and answer.status < 300 and sms.route.push_dropped is not None:
             sms.route.push_dropped(job_id, dropped)
         return answer
 
-    async def _settle_job_id(self, sms: SmsInHand, relayed: Relayed | None) -> str:
-        if relayed is not None and relayed.job_id:
-            return relayed.job_id
-        if relayed is None:
-            if any(fate is not None and fate.reason is Reason.ALREADY_TAKEN for fate in sms.fates):
-                sms.minted_id = await self._dropped.find_job_of(sms.digest)
-            sms.minted_id = sms.minted_id or sms.route.dialect.mint_id(secrets.randbits(128))
+    async def _find_job_id(self, sms: SmsInHand) -> str:
+        """Of a request of which nothing went upstream: the job that took it before, else one of our own."""
+        if any(fate is not None and fate.reason is Reason.ALREADY_TAKEN for fate in sms.fates):
+            sms.minted_id = await self._dropped.find_job_of(sms.digest)
+        sms.minted_id = sms.minted_id or sms.route.dialect.mint_id(secrets.randbits(128))
         return sms.minted_id
 
     async def _keep_dropped(
@@ -101,18 +106,18 @@ def _settle(
 
 def _answer(sms: SmsInHand, relayed: Relayed | None, job_id: str) -> HttpResponse:
     fates = [fate for fate in sms.fates if fate is not None]
-    outcomes = {fate[0] for fate in fates}
-    if relayed is not None and relayed.is_passed_on and sms.route.outlet is None:
-        assert sms.response is not None
-        return sms.response
-    if Outcome.RELAYED not in outcomes and relayed is None:
-        if Outcome.UNKNOWN in outcomes:
+    if relayed is not None:
+        if relayed.is_passed_on and sms.route.outlet is None:
+            assert sms.response is not None
+            return sms.response
+        if all(fate.outcome is Outcome.UNKNOWN for fate in relayed.fates):
+            return answer_fault(sms, Fault.UNKNOWN_OUTCOME, Reason.UPSTREAM_LOST)
+    elif all(fate.outcome is not Outcome.RELAYED for fate in fates):
+        if any(fate.outcome is Outcome.UNKNOWN for fate in fates):
             return answer_fault(sms, Fault.UNKNOWN_OUTCOME, Reason.UPSTREAM_LOST)
         deferred = next((fate for fate in fates if fate.outcome is Outcome.DEFERRED), None)
         if deferred is not None:
             return answer_fault(sms, Fault.UNAVAILABLE, deferred.reason or Reason.FAULT)
-    elif relayed is not None and all(fate.outcome is Outcome.UNKNOWN for fate in relayed.fates):
-        return answer_fault(sms, Fault.UNKNOWN_OUTCOME, Reason.UPSTREAM_LOST)
     is_native = sms.route.outlet is None
     return sms.route.dialect.write_answer(
         sms.asked, fates, sms.response if is_native else None, "" if is_native and relayed else job_id, sms.segments

@@ -10,7 +10,7 @@ from filters.decision.policy import Policy
 from filters.exchange import Lookup
 from filters.phone import PhoneNumber
 from filters.reason import Reason
-from filters.sms.judgement import BatchJudge, Judged, Settlement
+from filters.sms.judgement import BatchJudge, Judged
 from filters.sms.message import SmsFate
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, Outcome, Verdict
 from gateway.sms.in_hand import SmsInHand
@@ -79,6 +79,11 @@ def _settle_all(
     sms: SmsInHand, judge: BatchJudge, values: Sequence[bytes | None] | None, taken: frozenset[bytes]
 ) -> None:
     recipients = sms.asked.recipients
+    if len(recipients) == 1 and not taken and (only := recipients[0][0]) is not None:  # as most requests are
+        one = judge.judge(None if values is None else values[0], only[0][:3] != "+90")
+        sms.settled, sms.fates = [sms.number_of(one.settlement)], [one.fate]
+        sms.kept = [0] if one.fate is None else []
+        return
     if values is None:
         values = (None,) * len(recipients)
     numbers = [recipient[0] for recipient in recipients]
@@ -111,22 +116,10 @@ def _find_settled(sms: SmsInHand, numbers: Sequence[PhoneNumber | None], taken: 
 
 def _settle_each(sms: SmsInHand, judged: Sequence[Judged]) -> Sequence[tuple[int, SmsFate | None]]:
     """Settlement and fate of each. By identity, as few decisions serve a whole batch."""
-    if len(judged) == 1:
-        return (_settlement_of(sms, judged[0]),)
     names = list(map(id, judged))
-    known = {name: _settlement_of(sms, each) for name, each in dict(zip(names, judged, strict=True)).items()}
+    different = dict(zip(names, judged, strict=True))
+    known = {name: (sms.number_of(each.settlement), each.fate) for name, each in different.items()}
     return list(map(known.__getitem__, names))
-
-
-def _settlement_of(sms: SmsInHand, judged: Judged) -> tuple[int, SmsFate | None]:
-    decision = judged.decision
-    if decision.verdict is Verdict.PERMIT:
-        # What becomes of it is not known yet: settled again once it is.
-        settlement = Settlement(decision.row, str(decision.reason), Verdict.PERMIT, Outcome.DEFERRED)
-        return sms.number_of(settlement), None
-    outcome = Outcome.DROPPED if decision.verdict is Verdict.DROP else Outcome.DEFERRED
-    settlement = Settlement(decision.row, str(decision.reason), decision.verdict, outcome)
-    return sms.number_of(settlement), SmsFate(outcome, decision.reason)
 
 
 def _find_taken(key: bytes, taken: frozenset[bytes]) -> SmsFate | None:

@@ -57,6 +57,8 @@ class Looking:
 
     async def await_other_worker(self, sms: SmsInHand) -> bool:
         """Whether no other worker has the same request at the provider, now or after some waiting."""
+        if isinstance(sms.lookup, Lookup) and not sms.lookup.taken:
+            return True
         until = self._monotonic() + WAIT_S
         while isinstance(sms.lookup, Lookup) and self._at_provider.is_elsewhere(sms.lookup.taken):
             if self._monotonic() >= until:
@@ -68,8 +70,12 @@ class Looking:
     async def derive_keys(self, sms: SmsInHand) -> int:
         """The keys, once; the code of the brand under which they are."""
         code = sms.brand.brand.code if sms.brand else self._any_brand
-        if not sms.keys[0]:
+        if sms.keys[0]:
+            return code
+        if sms.is_heavy:
             await self._heavy.run(sms, partial(self._derive, sms, code))
+        else:
+            self._derive(sms, code)
         return code
 
     def _derive(self, sms: SmsInHand, code: int) -> None:

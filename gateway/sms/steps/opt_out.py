@@ -27,6 +27,12 @@ def put_opt_out(sms: SmsInHand) -> None:
     writer = sms.brand.writers.get(sms.route.upstream.name) if sms.brand is not None else None
     if writer is None:
         raise opt_out_impossible()
+    if len(texts) == len(wanted) == 1:  # as most requests have
+        (result,) = writer.write_each(texts, submission.alphabet, submission.kind)
+        if isinstance(result, SuffixRefusal):
+            raise RequestRefusedError(_FAULTS[result.problem], result.detail)
+        sms.texts, sms.segments = [result.text], [result.segments]
+        return
     numbers = sorted(set(wanted))
     segments = [Segments(0, 0)] * len(texts)
     written = [""] * len(texts)

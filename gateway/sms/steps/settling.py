@@ -8,6 +8,7 @@ from filters.evidence.record import label
 from filters.reason import Reason
 from filters.sms.dialect import Dialect
 from filters.sms.http import HttpResponse, UpstreamFault
+from filters.sms.judgement import Settlement
 from filters.sms.message import Relayed, ReportEntry, SmsFate, Submission
 from filters.vocabulary import Outcome
 from gateway.sms.in_hand import SmsInHand
@@ -71,6 +72,12 @@ def _read_answer(sms: SmsInHand, native: Submission, dialect: Dialect, response:
 def _settle_relayed(sms: SmsInHand, relayed: Relayed) -> None:
     """Rows and reasons stay those of the decision; outcome and reply are the upstream's."""
     settled, settlements, fates = sms.settled, sms.settlements, sms.fates
+    if len(sms.kept) == 1:
+        (position,), (fate,) = sms.kept, relayed.fates
+        row, reason, verdict, _, _ = settlements[settled[position]]
+        settled[position] = sms.number_of(Settlement(row, reason, verdict, fate.outcome, label(fate.upstream_code)))
+        fates[position] = fate
+        return
     known: dict[tuple[int, str, str], int] = {}
     for position, fate in zip(sms.kept, relayed.fates, strict=True):
         decided = settled[position]

@@ -81,6 +81,9 @@ def _find_digits(outgoing: HttpRequest) -> list[bytes]:
 
 def _note_digests(sms: SmsInHand, *, is_one_text: bool) -> None:
     """What the evidence says of each text that leaves."""
+    if len(sms.kept) == 1:
+        sms.sent_sha256[sms.kept[0]] = _digest_of(sms.texts[0])
+        return
     if is_one_text:
         digests = [_digest_of(sms.texts[0])] * len(sms.texts)
     else:
