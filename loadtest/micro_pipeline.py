@@ -33,7 +33,7 @@ from filters.decision.policy import Policy
 from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutcome
 from filters.exchange import OutgoingMail, UpstreamCapabilities
 from filters.mime.footer import make_footer
-from filters.mime.plan import RewriteSettings
+from filters.mime.settings import RewriteSettings
 from filters.reply import Reply
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, Outcome, RecipientType, Status

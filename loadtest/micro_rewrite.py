@@ -12,8 +12,10 @@ import timeit
 from filters.brand import Brand
 from filters.mime.footer import Footer, make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import RewriteRefusal
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 
 ROUNDS = 500
 CALLS = 4

@@ -6,7 +6,8 @@
 * ``views``: which leaves a reader can get to see (content-rules B5, "Which part gets it").
 * ``markup``: where in an HTML text the footer is seen. ``charsets``, ``transfer``: how text and footer are written.
 * ``footer``: the text itself, rendered once per brand.
-* ``plan``: one plan per message, one cheap ``render`` per recipient. ``release``: the checks before release.
+* ``plan``: one plan per message; ``head``: its header; ``rewrite_plan``: one cheap ``render`` per recipient.
+* ``release``: the checks before release. ``settings``: what a site decides.
 * ``plan_memory``: plans of bodies met before, for campaigns that send one body many times.
 * ``stamp``: informational mail, where only header fields change.
 * ``refusal``: the closed list of why a message cannot carry the opt-out.

@@ -8,10 +8,9 @@ equal; they cost the memory one hash each and are not kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from filters.mime.plan import RewritePlan
+from filters.mime.rewrite_plan import RewritePlan
 
 MAX_PLANS = 32
 MAX_BODY_BYTES = 128 * 1024

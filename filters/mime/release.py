@@ -6,19 +6,15 @@ A failed check is a fault of ours, never the sender's: nothing goes out, and the
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
 from filters.mime.charsets import CharsetFamily, find_family, find_wide_codec
 from filters.mime.headers import scan_headers
 from filters.mime.leaf import MAX_LINE_BYTES, LeafEdit
 from filters.mime.refusal import MalformedContent
+from filters.mime.rewrite_plan import RewritePlan
 from filters.mime.structure import Part, make_root
 from filters.mime.transfer import BLANKS, decode_base64, decode_quoted_printable
 from filters.mime.views import Views, find_views
-
-if TYPE_CHECKING:
-    from filters.mime.plan import RewritePlan
-
 
 _ADDED_HEADER_BYTES = 8192
 

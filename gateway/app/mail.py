@@ -15,7 +15,7 @@ from filters.envelope import Answer
 from filters.exchange import UpstreamCapabilities
 from filters.mime.footer import Footer, Language, find_texts, make_footer
 from filters.mime.limits import DEFAULT_LIMITS
-from filters.mime.plan import RewriteSettings
+from filters.mime.settings import RewriteSettings
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, RecipientType
 from gateway.configuration import Configuration

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from filters.consent import State
     from filters.decision.decide import Decision
     from filters.mime.headers import HeaderBlock
-    from filters.mime.plan import RewritePlan
     from filters.mime.refusal import RewriteRefusal
+    from filters.mime.rewrite_plan import RewritePlan
     from gateway.mail.route import BrandRoute, MailRoute
 
 _OPEN = (Outcome.DEFERRED, Outcome.UNKNOWN)

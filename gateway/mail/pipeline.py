@@ -31,9 +31,10 @@ from filters.envelope import Answer, Envelope, EnvelopeRecipient, RecipientOutco
 from filters.exchange import EXPIRED, Lookup, OutgoingMail
 from filters.mime.headers import scan_headers
 from filters.mime.limits import DEFAULT_LIMITS, Limits
-from filters.mime.plan import RewritePlan, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import MalformedContent, RewriteDetail, RewriteRefusal
 from filters.mime.release import RewriteFault
+from filters.mime.rewrite_plan import RewritePlan
 from filters.mime.stamp import stamp
 from filters.reason import Reason
 from filters.reply import Reply

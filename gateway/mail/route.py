@@ -11,8 +11,8 @@ from filters.client import Client
 from filters.decision.policy import Policy
 from filters.envelope import Envelope
 from filters.mime.footer import Footer
-from filters.mime.plan import RewriteSettings
 from filters.mime.plan_memory import PlanMemory
+from filters.mime.settings import RewriteSettings
 from filters.token import OptOutLinks
 from filters.vocabulary import MessageClass, RecipientType
 from gateway.ports import MailUpstream

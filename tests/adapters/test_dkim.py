@@ -16,7 +16,9 @@ from adapters.dkim import DkimError, DkimSigner, load_dkim_signer
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 
 CONTENT = (
     "From: bulten@magaza.example\r\nTo: alici@example.com\r\nSubject: İndirim\r\n"

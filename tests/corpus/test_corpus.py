@@ -9,8 +9,9 @@ from pathlib import Path
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import MalformedContent, RewriteRefusal
+from filters.mime.settings import RewriteSettings
 from filters.mime.stamp import stamp
 from tests.support.mail_judge import judge
 

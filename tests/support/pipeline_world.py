@@ -19,7 +19,7 @@ from filters.consent_key import ConsentKeys
 from filters.decision.policy import Policy
 from filters.envelope import Answer, Envelope, EnvelopeRecipient
 from filters.mime.footer import make_footer
-from filters.mime.plan import RewriteSettings
+from filters.mime.settings import RewriteSettings
 from filters.token import Grant, OptOutLinks, TokenKeys
 from filters.vocabulary import Channel, MessageClass, RecipientType, Status
 from gateway.mail.in_hand import MailInHand

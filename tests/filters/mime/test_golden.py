@@ -14,8 +14,10 @@ import pytest
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import RewriteDetail, RewriteRefusal
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 
 CASES = sorted(path.parent for path in (Path(__file__).parent / "golden").glob("*/readme.txt"))
 FOOTER = make_footer(

@@ -9,9 +9,11 @@ import pytest
 from filters.brand import Brand
 from filters.mime.footer import MAX_URL_BYTES, make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import RewriteDetail, RewriteRefusal
 from filters.mime.release import RewriteFault, check_copy
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 
 FOOTER = make_footer(
     Brand(600123, 600123, "Örnek Mağaza", "Örnek A.Ş.", "0123456789012345", opt_out_url="https://izin.example")

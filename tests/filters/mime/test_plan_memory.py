@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.plan_memory import MAX_BODY_BYTES, MAX_PLANS, BodyKey, PlanMemory
 from filters.mime.refusal import RewriteRefusal
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 
 BRAND = Brand(
     code=600123,

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewritePlan, RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import MalformedContent, RewriteRefusal
 from filters.mime.release import check_copy
+from filters.mime.rewrite_plan import RewritePlan
+from filters.mime.settings import RewriteSettings
 from filters.mime.stamp import stamp
 from filters.mime.transfer import encode_quoted_printable, render_url_forms
 from tests.support.mail_judge import judge

@@ -7,8 +7,9 @@ import pytest
 from filters.brand import Brand
 from filters.mime.footer import make_footer
 from filters.mime.headers import scan_headers
-from filters.mime.plan import RewriteSettings, plan_rewrite
+from filters.mime.plan import plan_rewrite
 from filters.mime.refusal import RewriteDetail, RewriteRefusal
+from filters.mime.settings import RewriteSettings
 
 FOOTER = make_footer(
     Brand(600123, 600123, "Magaza", "Magaza A.S.", "0123456789012345", opt_out_url="https://izin.example")

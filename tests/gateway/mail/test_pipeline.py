@@ -17,8 +17,8 @@ from filters.decision.policy import Policy
 from filters.decision.table import ROWS
 from filters.envelope import Envelope
 from filters.mime.limits import DEFAULT_LIMITS
-from filters.mime.plan import RewriteSettings
 from filters.mime.release import RewriteFault
+from filters.mime.settings import RewriteSettings
 from filters.reply import Reply
 from filters.vocabulary import Channel, LookupFailure, MessageClass, RecipientType, Status, Verdict
 from gateway.mail.pipeline import DECISION_VALID_S
