@@ -12,10 +12,10 @@ from gateway.smpp.listener import SmppListener
 from gateway.smtp.listener import MailListener
 
 
-class MailDoor:
-    """Mail of clients."""
+class SessionDoor:
+    """Clients whose sessions stay: mail by SMTP or LMTP, SMS by SMPP."""
 
-    def __init__(self, listener: MailListener, listening: socket.socket) -> None:
+    def __init__(self, listener: MailListener | SmppListener, listening: socket.socket) -> None:
         self._listener = listener
         self._listening = listening
 
@@ -48,24 +48,6 @@ class HttpDoor:
     @property
     def session_count(self) -> int:
         return 0  # the listener counts its own; sessions here are those that carry mail
-
-
-class SmppDoor:
-    """SMS of clients that bind to us."""
-
-    def __init__(self, listener: SmppListener, listening: socket.socket) -> None:
-        self._listener = listener
-        self._listening = listening
-
-    async def open(self) -> None:
-        await self._listener.start(self._listening)
-
-    async def drain(self, timeout_s: float) -> None:
-        await self._listener.drain(timeout_s)
-
-    @property
-    def session_count(self) -> int:
-        return self._listener.session_count
 
 
 class IntakeDoor:

@@ -7,19 +7,16 @@ import math
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from adapters.smtp.commands import PIECE_BYTES, iterate_stuffed, stuff_dots
 from adapters.smtp.dialogue import Broken, ContentWanted, Dialogue, Event, Finished, Opened, Phase, TlsWanted
 from adapters.smtp.extensions import Extensions
+from adapters.smtp.host import Host
 from adapters.smtp.outcomes import Fault
 from adapters.smtp.settings import UpstreamSettings
 from filters.envelope import RecipientOutcome
 from filters.exchange import OutgoingMail
-
-if TYPE_CHECKING:
-    from adapters.smtp.pool import Host
-
 
 FOLLOWED_BYTES = 64 * 1024
 """Content up to this size goes out in one write, so that what follows it does not wait in a buffer of ours."""

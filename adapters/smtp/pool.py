@@ -21,6 +21,7 @@ from adapters.smtp.connection import Job, UpstreamConnection
 from adapters.smtp.dialogue import Finished
 from adapters.smtp.extensions import Extensions, find_obstacle, narrow
 from adapters.smtp.health import HostHealth, HostState
+from adapters.smtp.host import Host
 from adapters.smtp.outcomes import (
     NO_ROOM,
     OTHER_HOST,
@@ -82,20 +83,6 @@ class UpstreamStatus(NamedTuple):
     connections: int
     idle: int
     waiting: int
-
-
-class Host:
-    """One address of the upstream and what is known of it."""
-
-    __slots__ = ("address", "extensions", "health", "last_fault", "since", "takes_followers")
-
-    def __init__(self, address: tuple[str, int], health: HostHealth) -> None:
-        self.address = address
-        self.health = health
-        self.extensions: Extensions | None = None
-        self.last_fault: Fault | None = None
-        self.takes_followers = True
-        self.since = time.time()
 
 
 class SmtpUpstream:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import hiredis
 
@@ -171,3 +171,8 @@ class RedisConnection(asyncio.Protocol):
 def error_in(replies: Sequence[Any]) -> str | None:
     """The text of the first Redis error among ``replies``."""
     return next((str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError)), None)
+
+
+def is_answered(replies: list[Any] | LookupFailure) -> TypeGuard[list[Any]]:
+    """Whether Redis answered, and with no error."""
+    return not isinstance(replies, LookupFailure) and error_in(replies) is None

@@ -37,7 +37,7 @@ from adapters.store.journal import RefusalJournal
 from adapters.store.mark import FORMAT, Mark
 from adapters.store.memory import StoreMemory
 from adapters.store.redis_client import RedisClient, RedisSettings
-from adapters.store.redis_connection import RedisConnection, error_in, pack_command
+from adapters.store.redis_connection import RedisConnection, error_in, is_answered, pack_command
 from adapters.store.redis_errors import failure_of
 from adapters.store.redis_link import RedisLink
 from adapters.store.store import (
@@ -323,7 +323,7 @@ class RedisStore(Store):
         name = _TAKEN + message_digest
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+            done(is_answered(replies))
 
         # In one transaction: a set whose expiry got lost with the connection would stay for ever.
         connection.send(
@@ -348,7 +348,7 @@ class RedisStore(Store):
             return
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+            done(is_answered(replies))
 
         connection.send(
             pack_command(b"SREM", _TAKEN + message_digest, *keys), 1, answer, self._options.lookup_deadline_s
@@ -362,7 +362,7 @@ class RedisStore(Store):
             return
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            done(not isinstance(replies, LookupFailure) and error_in(replies) is None)
+            done(is_answered(replies))
 
         request = pack_command(b"SET", _NOTE + name, sealed, b"EX", self._notes_s)
         connection.send(request, 1, answer, self._options.lookup_deadline_s)
@@ -375,8 +375,7 @@ class RedisStore(Store):
             return
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
-            done(replies[0] is not None if is_answered and not isinstance(replies, LookupFailure) else None)
+            done(replies[0] is not None if is_answered(replies) else None)
 
         request = pack_command(b"SET", _NOTE + name, sealed, b"NX", b"EX", b"%d" % keep_s)
         connection.send(request, 1, answer, self._options.lookup_deadline_s)
@@ -388,8 +387,7 @@ class RedisStore(Store):
             return
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
-            done(replies[0] if is_answered and not isinstance(replies, LookupFailure) else None)
+            done(replies[0] if is_answered(replies) else None)
 
         request = pack_command(b"MGET", *[_NOTE + name for name in names])
         connection.send(request, 1, answer, self._options.lookup_deadline_s)
@@ -510,8 +508,7 @@ class RedisStore(Store):
             return
 
         def answer(replies: list[Any] | LookupFailure) -> None:
-            is_answered = not isinstance(replies, LookupFailure) and error_in(replies) is None
-            done(replies[0] if is_answered and not isinstance(replies, LookupFailure) else None)
+            done(replies[0] if is_answered(replies) else None)
 
         connection.send(pack_command(b"HMGET", _ACCESS, *names), 1, answer, self._options.lookup_deadline_s)
 

@@ -49,7 +49,7 @@ from gateway.app.tls import server_tls
 from gateway.clients import ClientAccess, ClientDirectory
 from gateway.configuration.sections.rules import PartlyRefused
 from gateway.configuration.settings import Certificate
-from gateway.doors import MailDoor, SmppDoor
+from gateway.doors import SessionDoor
 from gateway.logs import Logs, configure_logs
 from gateway.mail.observer import MailObserver
 from gateway.mail.pipeline import MailPipeline
@@ -182,7 +182,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             ssl_context=server_tls(listener.certificate),
             count=mail_observer.session_event,
         )
-        doors.append(MailDoor(mail_listener, order.take(endpoint_key("smtp", listener.address))))
+        doors.append(SessionDoor(mail_listener, order.take(endpoint_key("smtp", listener.address))))
     providers = {
         settings.name: HttpUpstream(make_provider_settings(settings), observer)
         for settings in configuration.sms_upstreams
@@ -250,7 +250,7 @@ def build_worker(order: WorkerOrder, metrics: WorkerMetrics, logs: Logs) -> Work
             else None
         )
         smpp_listener = smpp.make_listener(each, SmscSender(smscs[each.upstream]), tls)
-        doors.append(SmppDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
+        doors.append(SessionDoor(smpp_listener, order.take(endpoint_key("smpp", each.address))))
     sealing = sealing_of(configuration, kept)
     notes = ConsentNotes(store)
     registering = Registering(store, notes, keys, *sealing, one_by_one(recorder.record))
