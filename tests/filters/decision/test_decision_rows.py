@@ -172,6 +172,7 @@ CLAIMS: list[tuple[Any, ...]] = [
     ),
     # Edge cases that need no more than a state
     ("E5", "a consent only we hold", IND, state(OUR_YES), "drop NO_CONSENT by R3"),
+    ("E5", "a merchant's consent only we hold", UND, state(None, OUR_YES), "drop NO_CONSENT by R13"),
     ("E6", "nothing in the registry", IND, None, "drop NO_CONSENT by R3"),
     ("E7", "brand not registered", but(IND, brand=but(BRAND, iys_code=0)), state(YES), "drop BRAND_UNREGISTERED by G2"),
     ("E9", "both consents, individual", IND, state(YES, YES), "permit CONSENT by R1, opt-out"),
@@ -291,11 +292,22 @@ def test_the_record_that_counted_is_kept() -> None:
     assert decide(IND, None, STRICT)[4:6] == (None, None)
 
 
+def test_a_look_up_that_failed_leaves_no_record() -> None:
+    """Whatever came with it, the evidence names nothing that was not certain."""
+    for known in (state(YES), state(NO), state(None, OUR_NO)):
+        assert decide(but(IND, lookup_failure=DOWN), known, STRICT) == decide(
+            but(IND, lookup_failure=DOWN), None, STRICT
+        )
+
+
 def test_a_consent_dated_after_now_is_no_prior_consent() -> None:
     """Law 6/1 asks for prior consent; only the tolerated difference of clocks is let pass. A refusal counts anyway."""
     late = YES._replace(consent_at=NOW + STRICT.clock_tolerance_s + 1)
     assert decide(IND, state(late), STRICT).reason is Reason.NO_CONSENT
-    assert decide(IND, state(late._replace(consent_at=NOW + 1)), STRICT).reason is Reason.CONSENT
+    tolerated = late._replace(consent_at=NOW + STRICT.clock_tolerance_s)
+    assert decide(IND, state(tolerated), STRICT).reason is Reason.CONSENT
+    assert decide(UND, state(None, late), STRICT).reason is Reason.NO_CONSENT
+    assert decide(UND, state(None, tolerated), STRICT).reason is Reason.TYPE_UNDECLARED
     assert decide(IND, state(late._replace(status=Status.REJECTED)), STRICT).reason is Reason.REFUSED
 
 

@@ -219,6 +219,17 @@ def test_a_request_that_never_arrived_is_given_back_to_the_hour() -> None:
     assert give_back(LimiterState(), Quota.TOKEN) == LimiterState()
 
 
+def test_of_several_in_a_minute_only_one_is_given_back() -> None:
+    """The others reached the registry, and stay counted."""
+    limits = Limits(status_per_hour=2)
+    state = LimiterState()
+    for now in (100.0, 101.0):
+        state, _ = take(state, Quota.STATUS, now, limits)
+    state, wait = take(give_back(state, Quota.STATUS), Quota.STATUS, 102.0, limits)
+    assert wait == 0
+    assert take(state, Quota.STATUS, 103.0, limits)[1] > 3000
+
+
 @given(ARRIVALS)
 def test_a_state_survives_packing(arrivals: list[tuple[float, Quota, Priority]]) -> None:
     """What another process unpacks is what was packed."""

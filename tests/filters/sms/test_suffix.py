@@ -307,6 +307,21 @@ def test_equal_texts_are_computed_once() -> None:
     assert other == writer.write("Baska")
 
 
+def test_a_text_with_its_own_opt_out_is_not_taken_for_another_of_its_length() -> None:
+    """Of a campaign some texts may carry the opt-out, or the identity, already: those get no second one."""
+    own = "Indirim! Ret:RET ORNEK>3338"
+    named = "Indirim! Mersis:0123456789012345"
+    for special in (own, named):
+        plain = "x" * len(special)
+        writer = SuffixWriter(WORDS, find_profile("netgsm"))
+        first, second = writer.write_each([plain, special])
+        alone = SuffixWriter(WORDS, find_profile("netgsm"))
+        assert (first, second) == (alone.write(plain), alone.write(special))
+        assert isinstance(first, Suffixed)
+        assert isinstance(second, Suffixed)
+        assert second.suffix != first.suffix
+
+
 # -- always ------------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
