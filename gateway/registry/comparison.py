@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
-from filters.consent import Change, State, unpack
+from filters.consent import Change, State, unpack, wins_over
 from filters.consent_key import ConsentKeys
 from filters.registry.call import Priority
 from filters.registry.error_codes import Advice
@@ -27,8 +29,9 @@ _FIRST_PAUSE_S = 1.0
 
 class Checked(NamedTuple):
     """What has been done. ``withdrawn``: consent here and none there, taken back. ``entered``: consent there and none
-    here, entered after a single query; ``open``: such, but the hour's queries were used up or failed. ``unusable``:
-    rows whose address no listener of ours accepts. ``not_taken``: addresses that the registry takes for none.
+    here, entered after a single query; ``open``: such, but the hour's queries were used up or failed; ``kept``: such,
+    but the refusal here is not of an earlier date, so it stands. ``unusable``: rows whose address no listener of ours
+    accepts. ``not_taken``: addresses that the registry takes for none.
     """
 
     rows: int = 0
@@ -39,9 +42,19 @@ class Checked(NamedTuple):
     withdrawn: int = 0
     entered: int = 0
     open: int = 0
+    kept: int = 0
 
     def plus(self, other: Checked) -> Checked:
         return Checked(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class _Closer(Enum):
+    """What came of a closer look."""
+
+    ENTERED = auto()
+    OPEN = auto()
+    KEPT = auto()
+    REFUSED_MEANWHILE = auto()
 
 
 class Comparison:
@@ -72,7 +85,8 @@ class Comparison:
     async def _compare(self, channel: Channel, kind: RecipientType, people: dict[str, tuple[bytes, State]]) -> Checked:
         approved, refused_by_registry, requests = await self._ask(channel, kind, list(people))
         changes: list[Change] = []
-        withdrawn = entered = still_open = 0
+        withdrawn = 0
+        closer: Counter[_Closer] = Counter()
         for recipient, (key, state) in people.items():
             held = state.get((channel, kind))
             is_approved = held is not None and held.status is Status.APPROVED
@@ -82,33 +96,36 @@ class Comparison:
                 changes.append(change)
                 withdrawn += 1
             elif not is_approved and recipient in approved and not (held is not None and held.own):
-                is_entered = await self._look_closer(ConsentSubject(recipient, channel, kind), key, state)
-                entered += is_entered
-                still_open += not is_entered
+                closer[await self._look_closer(ConsentSubject(recipient, channel, kind), key, state)] += 1
         if changes and self._repairs:
             await self._index.apply(self._link.code, changes)
         return Checked(
             requests=requests,
             not_taken=len(refused_by_registry),
             withdrawn=withdrawn,
-            entered=entered,
-            open=still_open,
+            entered=closer[_Closer.ENTERED],
+            open=closer[_Closer.OPEN],
+            kept=closer[_Closer.KEPT],
         )
 
-    async def _look_closer(self, subject: ConsentSubject, key: bytes, state: State) -> bool:
-        """Whether a single query told the date of a consent that we do not have, and it was entered."""
+    async def _look_closer(self, subject: ConsentSubject, key: bytes, state: State) -> _Closer:
+        """A single query for the date of a consent that we do not have; what came of it."""
         now = self._clock()
         self._singles = [each for each in self._singles if each > now - 3600]
         if not self._repairs or len(self._singles) >= MOST_SINGLES:
-            return False
+            return _Closer.OPEN
         self._singles.append(now)
         answer = await self._api.status(self._link.registry, subject)
         if isinstance(answer, Failure):
-            return False
+            return _Closer.OPEN
         change = settle(answer, key, state, subject.channel, subject.recipient_type)
-        if change is not None:
-            await self._index.apply(self._link.code, [change])
-        return change is not None
+        if change is None:
+            return _Closer.OPEN
+        await self._index.apply(self._link.code, [change])
+        if change.consent.status is not Status.APPROVED:
+            return _Closer.REFUSED_MEANWHILE
+        held = state.get((subject.channel, subject.recipient_type))
+        return _Closer.ENTERED if wins_over(change.consent, held) else _Closer.KEPT
 
     async def _ask(
         self, channel: Channel, kind: RecipientType, recipients: list[str]

@@ -37,6 +37,7 @@ _ROWS = (
     ("consent here, none there: withdrawn", "withdrawn"),
     ("consent there, none here: entered", "entered"),
     ("consent there, none here: not entered yet", "open"),
+    ("consent there, a refusal of that date or later here: kept", "kept"),
 )
 
 
@@ -123,7 +124,7 @@ class VerifyProgress:
 
     def verified(self, done_bytes: int, total_bytes: int, checked: Checked) -> None:
         rate = (checked.asked - self._began_asked) / max(monotonic() - self._began_at, 0.001)
-        differing = checked.withdrawn + checked.entered + checked.open
+        differing = checked.withdrawn + checked.entered + checked.open + checked.kept
         self._show(done_bytes, total_bytes, f"{checked.asked:,} asked, {rate:,.0f}/s, {differing:,} differ")
 
     def _begin(self, step: str, done_bytes: int, asked: int, total_bytes: int) -> None:

@@ -96,6 +96,28 @@ async def test_a_consent_we_did_not_know_is_entered_as_the_registry_dates_it(syn
     assert (report.checked.entered, report.checked.open) == (1, 0)
 
 
+async def test_a_refusal_here_of_the_very_date_of_the_consent_there_stands_and_is_counted(
+    sync: SyncWorld, check: Any
+) -> None:
+    """As a list says it that was wrong about somebody: nobody is told that a consent was entered which was not."""
+    at = int(sync.world.clock.now()) - 7200
+    await know(sync, "both@example.com", Status.REJECTED, at)
+    await sync.world.call("POST", CONSENTS, item(recipient="both@example.com", consentDate=sync.world.ago(7200)))
+    report = await check("both@example.com")
+    assert await sync.status("both@example.com") is Status.REJECTED
+    assert report.checked == Checked(rows=1, asked=1, requests=2, kept=1)
+
+
+async def test_an_older_refusal_here_gives_way_to_the_consent_there(sync: SyncWorld, check: Any) -> None:
+    """By the registry's date."""
+    at = int(sync.world.clock.now()) - 7200
+    await know(sync, "older@example.com", Status.REJECTED, at - 1)
+    await sync.world.call("POST", CONSENTS, item(recipient="older@example.com", consentDate=sync.world.ago(7200)))
+    report = await check("older@example.com")
+    assert await sync.status("older@example.com") is Status.APPROVED
+    assert (report.checked.entered, report.checked.kept) == (1, 0)
+
+
 async def test_a_refusal_of_our_own_is_no_difference(sync: SyncWorld, check: Any) -> None:
     """The registry is still to hear of it."""
     await sync.world.call("POST", CONSENTS, item(recipient="own@example.com"))
