@@ -100,7 +100,8 @@ async def read_body(request: web.Request, most: int, memory: BodyMemory) -> byte
         memory.give_back(size)
         if isinstance(fault, TimeoutError):
             raise RequestRefusedError(Fault.MALFORMED, "the body: did not arrive in time") from None
-        if isinstance(fault, (web.RequestPayloadError, HttpProcessingError)):
+        if isinstance(fault, (web.RequestPayloadError, HttpProcessingError, ConnectionError)):
+            # Or its sender has left: no fault of ours, and nobody to be told.
             raise RequestRefusedError(Fault.MALFORMED, "the body: its framing is broken") from None
         raise
     return parts[0] if len(parts) == 1 else b"".join(parts)

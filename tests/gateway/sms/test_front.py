@@ -15,6 +15,7 @@ from typing import Any, Self
 import aiohttp
 import argon2
 import pytest
+import structlog
 from aiohttp import web
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -507,6 +508,23 @@ async def test_a_check_that_is_not_plain_is_refused(open_place: Any, body: Any) 
 async def test_a_check_for_a_brand_that_is_not_the_clients_is_refused(open_place: Any) -> None:
     place = await open_place(accesses=[ClientAccess(Client("other", (SHOP + 1,)), LOCAL.networks)])
     assert (await place.call("POST", "/v1/check", {"recipient": YES, "brand": SHOP})).status == 403
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(open_place: Any) -> None:
+    """Whoever drops connections fills no log with faults and tracebacks, and nothing is kept of the body."""
+    place = await open_place()
+    with structlog.testing.capture_logs() as logged:
+        _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{" + b" " * 50_000)
+        await writer.drain()
+        async with asyncio.timeout(5):
+            while not place.front.in_hand:
+                await asyncio.sleep(0.01)
+            writer.close()
+            while place.front.in_hand:
+                await asyncio.sleep(0.01)
+    assert [line for line in logged if line["log_level"] == "error"] == []
+    assert place.memory.used_bytes == 0
 
 
 # -- refusals by SMS --------------------------------------------------------------------------------------------------
