@@ -202,10 +202,13 @@ class SmsInHand:
         fates = self.fates
         return [n for n, number in enumerate(self.settled) if number in numbers and fates[n] is not None]
 
-    def count(self) -> dict[Settlement, int]:
-        """How many recipients each settlement stands for."""
+    def count(self) -> list[tuple[Settlement, int]]:
+        """How many recipients each settlement stands for that any has."""
+        if len(self.settled) == 1:
+            number = self.settled[0]
+            return [(self.settlements[number], 1)] if number >= 0 else []
         counts = [0] * len(self.settlements)
         for number in self.settled:
             if number >= 0:
                 counts[number] += 1
-        return dict(zip(self.settlements, counts, strict=True))
+        return [each for each in zip(self.settlements, counts, strict=True) if each[1]]

@@ -31,9 +31,7 @@ class SmsObserver:
         outcomes: dict[str, int] = {}
         reasons: dict[str, int] = {}
         found: set[Outcome] = set()
-        for (_, name, verdict, outcome, _), number in sms.count().items():
-            if not number:
-                continue
+        for (_, name, verdict, outcome, _), number in sms.count():
             metrics.count_recipients(_SMS, verdict, _REASONS.get(name, Reason.FAULT), number)
             outcomes[outcome] = outcomes.get(outcome, 0) + number
             reasons[name] = reasons.get(name, 0) + number

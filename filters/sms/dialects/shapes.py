@@ -39,6 +39,36 @@ _ITEM_TYPES: dict[str, tuple[type, ...]] = {TEXTS: (str,), CODES: (str, int)}
 
 def check_shape(found: Any, shape: Shape, where: str = "") -> None:
     """Refuses what ``shape`` does not know; null stands for absent. Raises ``RequestRefusedError``."""
+    if not _is_fitting(found, shape):
+        _refuse(found, shape, where)
+
+
+def _is_fitting(found: Any, shape: Shape) -> bool:
+    """Whether there is nothing to refuse: where it would be need not be known for most."""
+    if type(found) is not dict or not found.keys() <= shape.keys():
+        return False
+    for name, value in found.items():
+        if value is None:
+            continue
+        expected = shape[name]
+        kind = type(expected)
+        if kind is str:
+            allowed = _TYPES.get(expected)
+            if allowed is not None:
+                if type(value) not in allowed:
+                    return False
+            elif type(value) is not list or not set(map(type, value)).issubset(_ITEM_TYPES[expected]):
+                return False
+        elif kind is not list:
+            if not _is_fitting(value, expected):
+                return False
+        elif type(value) is not list or not _are_fitting(value, expected[0]):
+            return False
+    return True
+
+
+def _refuse(found: Any, shape: Shape, where: str) -> None:
+    """Raises for the first thing that does not fit."""
     if type(found) is not dict:
         raise malformed(f"{where or 'the body'}: expected an object")
     if not found.keys() <= shape.keys():
@@ -59,26 +89,19 @@ def _check_value(value: Any, expected: Any, name: str, where: str) -> None:
     elif type(expected) is list:
         if type(value) is not list:
             raise malformed(f"{place(where, name)}: expected a list")
-        _check_items(value, expected[0], place(where, name))
+        for number, item in enumerate(value):
+            check_shape(item, expected[0], f"{place(where, name)}[{number}]")
     else:
         check_shape(value, expected, place(where, name))
-
-
-def _check_items(items: list[Any], shape: Shape, where: str) -> None:
-    """Lists are long: one that is as it should be is passed without a call for each item."""
-    if len(items) >= _MANY and _are_fitting(items, shape):
-        return
-    for number, item in enumerate(items):
-        check_shape(item, shape, f"{where}[{number}]")
 
 
 _MANY = 10
 
 
 def _are_fitting(items: list[Any], shape: Shape) -> bool:
-    """Whether ``check_shape`` would pass each of ``items``: asked of all of them at once, name by name."""
-    if not items:
-        return True
+    """Whether each of ``items`` fits. Lists may be long: then asked of all of them at once, name by name."""
+    if len(items) < _MANY:
+        return all(_is_fitting(item, shape) for item in items)
     if set(map(type, items)) != {dict}:
         return False
     names = set(chain.from_iterable(items))
