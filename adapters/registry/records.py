@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+
+from adapters.file_lock import holding
 
 
 def record_name(*parts: str) -> str:
@@ -57,7 +56,7 @@ class FileRecord:
             return None
 
     def _replace(self, expected: bytes | None, new: bytes) -> bool:
-        with self._locked():
+        with holding(self._lock_path):
             if self._read() != expected:
                 return False
             descriptor = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -67,12 +66,3 @@ class FileRecord:
                 os.fsync(file.fileno())
             self._new_path.replace(self._path)
             return True
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)

@@ -11,16 +11,15 @@ told that it is kept.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from adapters.file_lock import holding
 from adapters.store.errors import StoreError
 from filters.exchange import OutboxItem
 
@@ -96,7 +95,7 @@ class RefusalJournal:
         try:
             if not self._path.exists() or self._path.stat().st_size < _COMPACT_ABOVE_BYTES:
                 return
-            with self._locked():
+            with holding(self._lock_path):
                 kept = b"".join(line for fields, line in self._lines() if fields["at"] >= now - self._keep_s)
                 fresh = self._path.with_suffix(".fresh")
                 _write_synced(fresh, os.O_TRUNC, kept)
@@ -110,7 +109,7 @@ class RefusalJournal:
         # The leading line end closes a line that a power cut may have torn; empty lines are passed over.
         line = b"\n%08x %s\n" % (crc32(body), body)
         try:
-            with self._locked():
+            with holding(self._lock_path):
                 is_new = not self._path.exists()
                 _write_synced(self._path, os.O_APPEND, line)
                 if is_new:
@@ -127,15 +126,6 @@ class RefusalJournal:
             checksum, _, body = line.partition(b" ")
             if body and checksum == b"%08x" % crc32(body):
                 yield json.loads(body), line + b"\n"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _failed(self, error: OSError) -> StoreError:
         return StoreError(f"refusal journal {self._path}: {error.strerror or error}")

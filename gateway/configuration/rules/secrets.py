@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gateway.configuration.document import Document
 from gateway.configuration.problems import Path
-from gateway.configuration.rules.shared import beside, find_two_sources, upstream_addresses
+from gateway.configuration.rules.shared import beside, find_half, find_two_sources, upstream_addresses
 from gateway.configuration.sections.upstreams import SmsUpstreamSection, SmtpUpstreamSection, TlsMode
 from gateway.configuration.validate import Finding
 
@@ -36,16 +36,15 @@ def logins_are_complete(document: Document) -> Iterator[Finding]:
         *((("upstreams", "sms", n), upstream) for n, upstream in enumerate(document.upstreams.sms)),
     ]
     for path, upstream in upstreams:
-        has_password = upstream.password is not None or upstream.password_file is not None
-        if upstream.username is not None and not has_password:
-            yield Finding(
-                path,
-                "password_file or password with username",
-                "neither",
-                concerns=beside(path, "password", "password_file"),
-            )
-        if has_password and upstream.username is None:
-            yield Finding((*path, "username"), "the username that goes with the password", "nothing", '"izinkapi"')
+        yield from find_half(
+            path,
+            upstream,
+            "username",
+            "password",
+            either="password_file or password",
+            other="the username that goes with the password",
+            example='"izinkapi"',
+        )
 
 
 def passwords_travel_encrypted(document: Document) -> Iterator[Finding]:

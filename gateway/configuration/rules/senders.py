@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from filters.vocabulary import MessageClass
 from gateway.configuration.document import Document
 from gateway.configuration.problems import Path
-from gateway.configuration.rules.shared import beside, find_repeated, find_two_sources
+from gateway.configuration.rules.shared import beside, find_half, find_repeated, find_two_sources
 from gateway.configuration.sections.clients import ClientSection
 from gateway.configuration.validate import Finding
 
@@ -58,16 +58,16 @@ def clients_can_be_recognised(document: Document) -> Iterator[Finding]:
     for n, client in enumerate(document.clients):
         path = ("clients", n)
         yield from find_two_sources(path, client, "password_hash")
+        yield from find_half(
+            path,
+            client,
+            "username",
+            "password_hash",
+            either="password_hash or password_hash_file",
+            other="the username that goes with the password hash",
+            example='"shop"',
+        )
         has_hash = client.password_hash is not None or client.password_hash_file is not None
-        if client.username is not None and not has_hash:
-            yield Finding(
-                path,
-                "password_hash or password_hash_file with username",
-                "neither",
-                concerns=beside(path, "password_hash", "password_hash_file"),
-            )
-        if has_hash and client.username is None:
-            yield Finding((*path, "username"), "the username that goes with the password hash", "nothing", '"shop"')
         if not client.networks and client.username is None and not has_hash:
             yield Finding(
                 path,
@@ -83,18 +83,15 @@ def clients_reports_are_signed(document: Document) -> Iterator[Finding]:
     for n, client in enumerate(document.clients):
         path = ("clients", n)
         yield from find_two_sources(path, client, "report_secret")
-        has_secret = client.report_secret is not None or client.report_secret_file is not None
-        if client.report_url is not None and not has_secret:
-            yield Finding(
-                path,
-                "report_secret or report_secret_file with report_url",
-                "neither",
-                concerns=beside(path, "report_url", "report_secret", "report_secret_file"),
-            )
-        if has_secret and client.report_url is None:
-            yield Finding(
-                (*path, "report_url"), "the address that goes with the secret", "nothing", '"https://shop.example/izin"'
-            )
+        yield from find_half(
+            path,
+            client,
+            "report_url",
+            "report_secret",
+            either="report_secret or report_secret_file",
+            other="the address that goes with the secret",
+            example='"https://shop.example/izin"',
+        )
 
 
 def clients_have_brands_and_classes(document: Document) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from gateway.configuration.document import Document
 from gateway.configuration.problems import Path
-from gateway.configuration.rules.shared import beside, find_two_sources
+from gateway.configuration.rules.shared import beside, find_address_fault, find_two_sources
 from gateway.configuration.sections.smpp_listeners import SmppListenerSection
-from gateway.configuration.sections.smpp_upstreams import SmppTls, SmppUpstreamSection
+from gateway.configuration.sections.smpp_upstreams import SmppTls
 from gateway.configuration.validate import Finding
 
 _GENERIC_REFUSAL = 0x45
@@ -18,7 +18,7 @@ _VENDOR_REFUSALS = range(0x400, 0x500)
 def smpp_upstreams_can_be_bound_to(document: Document) -> Iterator[Finding]:
     for n, upstream in enumerate(document.upstreams.smpp):
         path: Path = ("upstreams", "smpp", n)
-        yield from _has_address(path, upstream)
+        yield from find_address_fault(upstream, path, '"smsc.operator.example:2775"')
         yield from find_two_sources(path, upstream, "password")
         if upstream.password is None and upstream.password_file is None:
             yield Finding(
@@ -64,20 +64,6 @@ def smpp_listeners_have_what_they_need(document: Document) -> Iterator[Finding]:
             )
         if listener.class_tlv_values and listener.class_tlv is None:
             yield Finding((*path, "class_tlv"), "the TLV's tag with class_tlv_values", "nothing", "5121")
-
-
-def _has_address(path: Path, upstream: SmppUpstreamSection) -> Iterator[Finding]:
-    concerns = beside(path, "address", "addresses")
-    if upstream.address is not None and upstream.addresses:
-        yield Finding(path, "address or addresses", "both", concerns=concerns)
-    elif upstream.address is None and not upstream.addresses:
-        yield Finding(
-            (*path, "address"),
-            "a host and a port, or several in addresses",
-            "nothing",
-            '"smsc.operator.example:2775"',
-            concerns=concerns,
-        )
 
 
 def _certificate(path: Path, listener: SmppListenerSection) -> Iterator[Finding]:

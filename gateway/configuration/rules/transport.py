@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from gateway.configuration.document import Document
 from gateway.configuration.problems import Path, render_path
-from gateway.configuration.rules.shared import beside, find_repeated, listener_addresses, upstream_addresses
+from gateway.configuration.rules.shared import (
+    find_address_fault,
+    find_repeated,
+    listener_addresses,
+    upstream_addresses,
+)
 from gateway.configuration.sections.listeners import HttpListenerSection, OptOutMailListenerSection, SmtpListenerSection
 from gateway.configuration.sections.registry import RegistryPushSection
 from gateway.configuration.sections.upstreams import TlsMode
@@ -56,17 +61,7 @@ def tls_settings_are_complete(document: Document) -> Iterator[Finding]:
 def upstreams_have_addresses(document: Document) -> Iterator[Finding]:
     for n, upstream in enumerate(document.upstreams.smtp):
         path = ("upstreams", "smtp", n)
-        concerns = beside(path, "address", "addresses")
-        if upstream.address is not None and upstream.addresses:
-            yield Finding(path, "address or addresses", "both", concerns=concerns)
-        elif upstream.address is None and not upstream.addresses:
-            yield Finding(
-                (*path, "address"),
-                "a host and a port, or several in addresses",
-                "nothing",
-                '"127.0.0.1:2526"',
-                concerns=concerns,
-            )
+        yield from find_address_fault(upstream, path, '"127.0.0.1:2526"')
         yield from find_repeated(((*path, "addresses", m), endpoint) for m, endpoint in enumerate(upstream.addresses))
 
 

@@ -89,17 +89,8 @@ def multi_status(call: Call) -> Answer:
         raise fail("H117", ["type"], channel)
     call.need_channel(channel)
     given = call.json_object("H403")
-    if "recipients" not in given:
-        raise fail("H168", ["recipients"])
-    recipients = given["recipients"]
-    if not isinstance(recipients, list):
-        raise fail("H478", ["recipients"])
-    if not recipients:
-        raise fail("H164", ["recipients"])
-    if len(recipients) > MAX_RECIPIENTS:
-        # The code for too many is not documented; the one of the other lists of addresses is the nearest.
-        call.registry.breach("multi-status-size", str(len(recipients)))
-        raise fail("H127", ["recipients"])
+    # The code for too many is not documented; the one of the other lists of addresses is the nearest.
+    recipients = call.recipients(given, MAX_RECIPIENTS, "multi-status-size")
     errors: Errors = []
     asked: dict[str, int] = {}
     for number, each in enumerate(recipients):

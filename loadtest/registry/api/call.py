@@ -56,6 +56,21 @@ class Call:
             raise fail(code)
         return given
 
+    def recipients(self, given: dict[str, Any], most: int, rule: str = "") -> list[Any]:
+        """The list of recipients in ``given``. Raises H168, H478, H164, H127; more than ``most`` breaks ``rule``."""
+        if "recipients" not in given:
+            raise fail("H168", ["recipients"])
+        recipients = given["recipients"]
+        if not isinstance(recipients, list):
+            raise fail("H478", ["recipients"])
+        if not recipients:
+            raise fail("H164", ["recipients"])
+        if len(recipients) > most:
+            if rule:
+                self.registry.breach(rule, str(len(recipients)))
+            raise fail("H127", ["recipients"])
+        return recipients
+
     def right(self) -> Right | None:
         """The caller's right to the brand; None for the brand's own provider, who may do everything."""
         if self.session.user.role != "partner":

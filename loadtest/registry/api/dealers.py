@@ -214,15 +214,7 @@ def _read_keys(call: Call, given: dict[str, Any]) -> list[Key]:
     assert channel is not None
     assert kind is not None
     call.need_channel(channel)
-    if "recipients" not in given:
-        raise fail("H168", ["recipients"])
-    recipients = given["recipients"]
-    if not isinstance(recipients, list):
-        raise fail("H478", ["recipients"])
-    if not recipients:
-        raise fail("H164", ["recipients"])
-    if len(recipients) > _MAX_RECIPIENTS:
-        raise fail("H127", ["recipients"])
+    recipients = call.recipients(given, _MAX_RECIPIENTS)
     keys: list[Key] = []
     for number, each in enumerate(recipients):
         code = find_recipient_fault(each, channel, "H166")

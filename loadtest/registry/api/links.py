@@ -27,16 +27,7 @@ def make_links(call: Call) -> Answer:
     if subscription is None or not subscription.has_via or (right is not None and not right.has_via_control):
         raise fail("H355")
     given = call.json_object("H095")
-    if "recipients" not in given:
-        raise fail("H168", ["recipients"])
-    recipients = given["recipients"]
-    if not isinstance(recipients, list):
-        raise fail("H478", ["recipients"])
-    if not recipients:
-        raise fail("H164", ["recipients"])
-    if len(recipients) > MAX_LINKS:
-        registry.breach("links-size", str(len(recipients)))
-        raise fail("H127", ["recipients"])
+    recipients = call.recipients(given, MAX_LINKS, "links-size")
     errors: Errors = []
     for number, each in enumerate(recipients):
         if not isinstance(each, dict) or find_recipient_fault(each.get("recipient"), "EPOSTA") is not None:
