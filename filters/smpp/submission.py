@@ -27,6 +27,7 @@ TON_INTERNATIONAL: Final = 1
 _TON_UNKNOWN_OR_NATIONAL: Final = (0, 2)
 _PASSED_ON: Final = frozenset({Tag.PRIVACY, Tag.USER_MESSAGE_REFERENCE, Tag.LANGUAGE})
 _SAR: Final = frozenset({Tag.SAR_REFERENCE, Tag.SAR_TOTAL, Tag.SAR_NUMBER})
+_PORTS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 _REPLACES_SAME_TYPE: Final = range(0x41, 0x48)
 """protocol_id of texts that overwrite an earlier one on the handset (23.040, 9.2.3.9); texts all the same."""
 
@@ -161,18 +162,20 @@ def write_messages(
     """
     first = request.parts[0]
     if request.coding is None or text == request.text:
+        # Without its ports what is for a program would be shown as a text.
+        more = _SAR if request.coding is not None else _SAR | _PORTS
         return [
             change_text(
                 message,
                 destination,
                 message.payload,
                 message.esm_class,
-                _passed_on(message.tlvs, keeps_sar=True),
+                _passed_on(message.tlvs, more),
                 is_in_tlv=message.is_in_tlv,
             )
             for message in request.parts
         ]
-    tlvs = _passed_on(first.tlvs, keeps_sar=False)
+    tlvs = _passed_on(first.tlvs)
     mode = first.esm_class & ~HAS_HEADER
     return [
         change_text(first, destination, payload, mode | esm_class, tlvs + sar, is_in_tlv=is_in_tlv)
@@ -199,7 +202,7 @@ def _coding_of(first: ShortMessage, datas: Sequence[UserData], default: DefaultA
             raise PduError(CommandStatus.INVALID_ESM_CLASS, "parts of one message in different alphabets")
     if first.protocol_id and first.protocol_id not in _REPLACES_SAME_TYPE:
         return None
-    if first.tlvs and any(tlv.tag in (Tag.SOURCE_PORT, Tag.DESTINATION_PORT) for tlv in first.tlvs):
+    if first.tlvs and any(tlv.tag in _PORTS for tlv in first.tlvs):
         return None
     return find_coding(first.data_coding, default, has_turkish_shift=has_shift, has_turkish_locking=has_locking)
 
@@ -215,10 +218,8 @@ def _style_of(message: ShortMessage, size: int, coding: Coding, usual: LongStyle
     return usual
 
 
-def _passed_on(tlvs: tuple[Tlv, ...], *, keeps_sar: bool) -> tuple[Tlv, ...]:
-    """The TLVs that go on: those we know to be harmless, and the operator's own."""
+def _passed_on(tlvs: tuple[Tlv, ...], more: frozenset[Tag] = frozenset()) -> tuple[Tlv, ...]:
+    """The TLVs that go on: those we know to be harmless, the operator's own, and those in ``more``."""
     if not tlvs:
         return tlvs
-    return tuple(
-        tlv for tlv in tlvs if tlv.tag in _PASSED_ON or tlv.tag in VENDOR_TAGS or (keeps_sar and tlv.tag in _SAR)
-    )
+    return tuple(tlv for tlv in tlvs if tlv.tag in _PASSED_ON or tlv.tag in VENDOR_TAGS or tlv.tag in more)
