@@ -72,7 +72,7 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            help='A JSON object: {"title", "name", "tckn", "tin", "city": {"name", "code"}, "town": {"name", "code"}} '
+            help='A JSON object: {"title", "name", "tckn", "tin", "city": {"name", "code": 6}, "town": …} '
             "and, where known, mersis, alias, mobile, status.",
             show_default=False,
         ),
@@ -213,7 +213,7 @@ def _read_retailer(path: Path) -> RetailerToAdd:
         fail(f"{path}: expected a JSON object")
     for name in _TEXTS:
         if not isinstance(fields.get(name), str):
-            fail(f"{path}: {name}: expected a text")
+            fail(f"{path}: {name}: expected a text; needed are {', '.join(_TEXTS)}, city and town")
     for name in _OPTIONAL:
         if name in fields and not isinstance(fields[name], str):
             fail(f"{path}: {name}: expected a text")

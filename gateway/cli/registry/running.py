@@ -20,6 +20,7 @@ from rich.text import Text
 from filters.business_days import HolidayCalendar
 from filters.consent_key import ConsentKeys
 from filters.refusal_report import ReportSeal
+from filters.registry.error_codes import ERROR_RULES, Advice
 from filters.registry.failures import CallFailure, Failure
 from filters.registry.merging import find_address
 from filters.registry.values import (
@@ -143,6 +144,18 @@ class Opened(NamedTuple):
     keys: ConsentKeys
 
 
+_ADVICE_WORDS = {
+    Advice.TAKE_AS_DONE: "nothing is left to do",
+    Advice.KEEP_VETO: "our own refusal stays in force",
+    Advice.READ_AGAIN: "ask what the registry holds now",
+    Advice.RESEND: "try again later",
+    Advice.LOG_IN: "see to user name and password",
+    Advice.CHECK_FIRST: "it may have been carried out: look before trying again",
+    Advice.MEND_ACCOUNT: "a right, contract or setting of the account is missing at the registry",
+    Advice.NEVER: "the same again would be refused again",
+}
+
+
 class CallFailedError(Exception):
     """The registry did not do it; the text is its failure in words, never an address."""
 
@@ -159,8 +172,15 @@ def api_of(link: BrandLink) -> CommandApi:
 def done(answer: _Answer | CallFailure) -> _Answer:
     """The answer, or ``CallFailedError``."""
     if isinstance(answer, Failure):
-        raise CallFailedError(f"{failure_words(answer)} (advice: {answer.advice})")
+        raise CallFailedError(_told(answer))
     return answer
+
+
+def _told(failure: Failure) -> str:
+    """A failure for whoever typed the command: what the registry's code means, and what to do."""
+    words = failure_words(failure)
+    rule = ERROR_RULES.get(words.rpartition(" ")[2])
+    return f"{words}{f', {rule.meaning}' if rule is not None else ''}; {_ADVICE_WORDS[failure.advice]}"
 
 
 def ask(config: Path, brand: int | None, work: Callable[[list[BrandLink]], Awaitable[_Answer]]) -> _Answer:
