@@ -33,6 +33,7 @@ CORE_PHRASES: Final = frozenset(
         "istemiyorum", "istemiyoruz", "istemiyom", "abone olmak istemiyorum",
         "gonderme", "gondermeyin", "gondermeyiniz", "yollama", "yollamayin", "yollamayiniz",
         "mesaj atma", "mesaj atmayin", "mesaj atmayiniz", "sms atma", "sms atmayin", "sms atmayiniz", "msj atmayin",
+        "reklam atma", "reklam atmayin", "reklam atmayiniz", "reklam yapmayin",
         "mesaj yazmayin", "daha yazmayin", "daha atmayin", "daha yazma", "daha atma", "artik yazmayin", "artik atmayin",
         "rahatsiz etme", "rahatsiz etmeyin", "rahatsiz etmeyiniz",
         "izin vermiyorum", "onay vermiyorum", "onayim yok", "iznim yok", "onay yok", "izin yok",
@@ -61,10 +62,10 @@ FILLERS: Final = POLITE_WORDS | _list_words(
     "mesajini mesajlarini mesajinizi mesajlarinizi mesajiniz mesajdan mesajlardan msj msg reklam reklami reklamlar",
     "reklamlari reklamlarinizi reklaminizi tanitim kampanya kampanyalar kampanyalari ileti iletisi iletiler",
     "iletileri bildirim bildirimler bildirimleri bilgilendirme ticari elektronik izin izni iznimi iznini onayimi",
-    "iys liste listeden listenizden listenden numara numaram numarami numaradan hattan",
+    "iys liste listeden listenizden listenden numara numaram numarami numaradan hattan hepsi hepsini tumu tumunu",
     # by whom, when, how
     "ben beni bana benim biz bizi bize sizden sizin siz artik bir daha bidaha hic hicbir hemen derhal acil acilen",
-    "tum butun bu ve almak gelmesin gelmesini yeter as ltd sti",
+    "tum butun bu ve almak gelmesin gelmesini yeter kesinlikle as ltd sti",
     # the verb
     "et edin ediniz ediyorum ediyoruz edilsin eder edebilir misiniz misin edermisiniz edermisin edilmesini",
     "etmek ettirmek olsun istiyorum istiyoruz",
