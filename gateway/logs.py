@@ -258,9 +258,6 @@ def _format_exception(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-20))
 
 
-ExcInfo = BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | bool | None
-
-
 def _exception_of(exc_info: object) -> BaseException | None:
     if isinstance(exc_info, BaseException):
         return exc_info
@@ -418,15 +415,3 @@ def _take_hooks(emitter: _Emitter, sink: LogSink) -> None:
     sys.excepthook = uncaught
     threading.excepthook = uncaught_in_thread
     sys.unraisablehook = unraisable
-
-
-def reset_logs() -> None:
-    """Undo ``configure_logs``, for a process that goes on without it (tests, the demo)."""
-    structlog.reset_defaults()
-    logging.getLogger().handlers.clear()
-    logging.captureWarnings(False)
-    logging.lastResort = logging.StreamHandler()
-    logging.raiseExceptions = True
-    sys.excepthook = sys.__excepthook__
-    threading.excepthook = threading.__excepthook__
-    sys.unraisablehook = sys.__unraisablehook__

@@ -492,13 +492,6 @@ class SupervisorMetrics:
 # -- the folder shared by all processes ----------------------------------------------------------------------------
 
 
-def clear_directory(directory: Path) -> None:
-    """At the start of the gateway: counts begin anew, as Prometheus expects of a restarted program."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for entry in directory.glob("*.db"):
-        entry.unlink()
-
-
 def use_directory(directory: Path) -> None:
     """Before any metric of this process is made: keep values in ``directory``, shared with the other processes."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)

@@ -26,7 +26,6 @@ from typing import NamedTuple
 from adapters.evidence.errors import EvidenceError
 
 OPEN_SUFFIX = ".izl"
-SEALED_SUFFIX = ".izl.gz"
 RECIPIENTS_SUFFIX = ".recipients.parquet"
 MESSAGES_SUFFIX = ".messages.parquet"
 
@@ -162,18 +161,3 @@ class WriterLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
-
-
-def is_locked(directory: Path, writer: str) -> bool:
-    """Whether a process writes this chain now."""
-    try:
-        descriptor = os.open(directory / "locks" / f"{writer}.lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

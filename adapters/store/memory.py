@@ -10,16 +10,16 @@ older memory takes over the newer one instead of writing its own back.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from adapters.file_lock import holding
 from adapters.store.errors import StoreError
 from adapters.store.mark import FORMAT, Mark
 from filters.vocabulary import LookupFailure
@@ -166,7 +166,7 @@ class StoreMemory:
         assert self._known is not None
         self._written_at = self._monotonic()
         try:
-            with self._locked():
+            with holding(self._path.with_suffix(".lock")):
                 stored = self._read()
                 if stored is not None:
                     self._known = _newest(stored, self._known)
@@ -195,15 +195,6 @@ class StoreMemory:
                 f"store memory {self._path}: expected what this program wrote, found something else; without it a "
                 "flushed or restored store cannot be told from the right one"
             ) from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _newest(stored: _Remembered, known: _Remembered) -> _Remembered:

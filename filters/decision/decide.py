@@ -169,23 +169,6 @@ def decide(facts: Facts, state: State | None, policy: Policy) -> Decision:
     return _new(Decision, (clause.verdict, reason, row.id, gates, record, record_type, clause.opt_out))
 
 
-def check_message(facts: Facts, policy: Policy) -> Decision | None:
-    """The decision where it is the same for every recipient whatever the index knows; None where it has to be asked.
-
-    Lets a caller answer without a look-up: exempt messages, and messages that a gate refuses as a whole.
-    """
-    gates: tuple[str, ...] = ()
-    if not facts.is_tagged:
-        gates = ("G1",)
-    elif facts.message_class is not MessageClass.COMMERCIAL:
-        answer = _judge_tag(facts.message_class, facts.channel, facts.is_promotion_found, policy)
-        if answer is not None:
-            return answer
-        gates = ("R17",)
-    gate = _GATES[_gate_facts(facts)]
-    return None if gate is None else _GATE_DECISIONS[gate.id]._replace(gates=gates)
-
-
 def find_standing(
     channel: Channel | None, declared: RecipientType | None, state: State | None, now: int, policy: Policy
 ) -> tuple[Standing, Consent | None, RecipientType | None]:

@@ -75,7 +75,6 @@ UNKNOWN_CLIENT: Final = _say(550, "7.1", "This host is not a known client of thi
 LOGIN_FIRST: Final = _say(530, "7.0", "Log in first; this host is not known by its address")
 TLS_FIRST: Final = _say(530, "7.0", "Issue STARTTLS and log in first; this host is not known by its address")
 TLS_ACTIVE: Final = _say(503, "5.1", "TLS is active already")
-TLS_BROKEN: Final = _say(454, "7.0", "TLS is not available at the moment")
 LOGIN_NEEDS_TLS: Final = _say(538, "7.11", "Issue STARTTLS before you log in")
 ALREADY_LOGGED_IN: Final = _say(503, "5.1", "Logged in already")
 LOGIN_CANCELLED: Final = _say(501, "7.0", "Login cancelled")

@@ -9,7 +9,6 @@ A number ending in 9902 is taken and not reached; one in ``/_sim/refusing`` is r
 from __future__ import annotations
 
 import base64
-import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -131,10 +130,6 @@ async def json_object(request: web.Request) -> dict[str, Any]:
 
 def json_post(url: str, value: Any, headers: Mapping[str, str] | None = None) -> Post:
     return Post(url, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode())
-
-
-def sha256_hex(octets: bytes) -> str:
-    return hashlib.sha256(octets).hexdigest()
 
 
 def is_loopback(url: str) -> bool:

@@ -160,7 +160,6 @@ def test_a_timing_counts_as_the_client_library_would():
 
 def test_workers_are_summed_and_the_sum_never_falls_when_one_ends(tmp_path):
     """Counts of ended workers stay, their gauges go, and the folder does not grow with restarts."""
-    metrics.clear_directory(tmp_path)
     count = (
         "w.count_message(Channel.EMAIL, Outcome.RELAYED, 0.003); w.sessions_active.set(5)\n"
         "w.evidence_writable.set(%d)\n"
@@ -186,8 +185,6 @@ def test_workers_are_summed_and_the_sum_never_falls_when_one_ends(tmp_path):
         metrics.forget_process(tmp_path, run_worker(tmp_path, count % (1, "FRESH", 1)))
     assert value(render(tmp_path), "messages_total", channel="email", outcome="relayed") == 5
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["counter_ended.db", "histogram_ended.db"]
-    metrics.clear_directory(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_forgetting_a_process_that_left_nothing_is_harmless(tmp_path):

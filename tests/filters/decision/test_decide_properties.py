@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from filters.brand import Brand
 from filters.consent import CHANNELS, RECIPIENT_TYPES, SOURCES, Consent, State, merge
-from filters.decision.decide import Decision, Facts, check_message, decide, find_standing
+from filters.decision.decide import Decision, Facts, decide, find_standing
 from filters.decision.explain import explain
 from filters.decision.policy import Abroad, Mixed, Policy
 from filters.decision.table import (
@@ -170,8 +170,6 @@ def test_decide_is_the_table_over_all_gates_and_tags() -> None:
             decision = decide(facts, known, policy)
             assert outcome(decision) == by_the_table(facts, known, policy)
             seen.add(decision.row)
-            early = check_message(facts, policy)
-            assert early is None or early == decision
     assert {gate.id for gate in GATES if gate.verdict} | {"R15", "R16", "R17"} <= seen
 
 

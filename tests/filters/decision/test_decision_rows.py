@@ -10,7 +10,7 @@ import pytest
 from filters.brand import Brand
 from filters.consent import Consent, State, merge
 from filters.consent_key import ConsentKeys
-from filters.decision.decide import Decision, Facts, check_message, decide
+from filters.decision.decide import Decision, Facts, decide
 from filters.decision.freshness import freshness
 from filters.decision.policy import Abroad, Mixed, Policy
 from filters.decision.table import EDGE_CASES, GATES, ROWS, OptOut
@@ -309,18 +309,6 @@ def test_a_consent_dated_after_now_is_no_prior_consent() -> None:
     assert decide(UND, state(None, late), STRICT).reason is Reason.NO_CONSENT
     assert decide(UND, state(None, tolerated), STRICT).reason is Reason.TYPE_UNDECLARED
     assert decide(IND, state(late._replace(status=Status.REJECTED)), STRICT).reason is Reason.REFUSED
-
-
-def test_exempt_and_refused_messages_need_no_look_up() -> None:
-    """Whatever is the same for all recipients is known before the index is asked."""
-    for claim in (Claim(*entry) for entry in CLAIMS):
-        early = check_message(claim.facts, claim.policy)
-        decision = decide(claim.facts, claim.known, claim.policy)
-        if early is not None:
-            assert early == decision
-        else:
-            assert decision.row.startswith(("R", "E10", "E11", "E20"))
-            assert decision.row not in ("R15", "R16", "R17")
 
 
 # -- stories -----------------------------------------------------------------------------------------------------------
