@@ -199,11 +199,13 @@ def _answers(address: str, process: subprocess.Popen[bytes], is_told: Callable[[
 
 def _show(console: Console, directory: Path, parts: list[Part], account: Account, *, shows_snippet: bool) -> None:
     table = Table(title="Simulated on this machine", title_justify="left", title_style="bold", expand=False)
-    for column in ("what", "address", "look here"):
+    for column in ("what", "address", "look here; login"):
         table.add_column(column, overflow="fold")
     for part in parts:
         table.add_row(part.title, part.address, Text(part.note))
     console.print(table)
+    if example := next((part.address for part in parts if part.is_provider), ""):
+        console.print(f"What a provider took: /_sim/sent at its address, for example http://{example}/_sim/sent")
     by_title = {part.title: part for part in parts}
     if "registry" in by_title and shows_snippet:
         console.print(f"The registry's account: {account.username} / {account.password}; brands 600123 and 600124")

@@ -40,6 +40,8 @@ class Part(NamedTuple):
     secret: str = ""
     """Handed over in the environment: the list of processes, where commands stand, is read by everybody."""
     secret_variable: str = ""
+    is_provider: bool = False
+    """Whether it is asked at ``/_sim/sent`` what it took."""
 
 
 class Account(NamedTuple):
@@ -138,7 +140,9 @@ def _provider(title: str, dialect: SmsDialect, address: str) -> Part:
     host, _, port = address.rpartition(":")
     command = [sys.executable, "-m", module, "--host", host, "--port", port]
     login = getattr(importlib.import_module(module), "LOGIN", "any login")
-    return Part(title, address, command, f"{dialect.value}: {login}\nwhat it took: http://{address}/_sim/sent")
+    return Part(
+        title, address, command, login if title == dialect.value else f"{dialect.value}: {login}", is_provider=True
+    )
 
 
 def _smsc(title: str, address: str, system_id: str, password: str) -> Part:

@@ -171,7 +171,7 @@ def test_without_a_configuration_every_neighbour_is_there_and_the_snippet_is_val
             ports = {int(port) for port in re.findall(r"│ 127\.0\.0\.1:(\d+) ", shown)}
             assert len(ports) > 10
             assert all(is_open(port) for port in ports)
-            login = re.search(r"127\.0\.0\.1:(\d+) │ netgsm: user (\S+), password (\S+); title (\S+)", shown)
+            login = re.search(r"127\.0\.0\.1:(\d+) │ user (\S+), password (\S+); title (\S+)", shown)
             assert login is not None
             assert sends_as_shown(int(login[1]), login[2], login[3], login[4]) == 200
         finally:
