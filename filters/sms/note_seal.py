@@ -7,7 +7,7 @@ note cannot be moved to another name. The name is a keyed hash: whoever asks for
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
@@ -36,9 +36,13 @@ class NoteSeal:
             for key_id, secret in secrets.items()
         }
 
+    def name(self, *words: str) -> bytes:
+        """What a note about ``words`` is called: the first of ``names``."""
+        return blake2b(_about(words), digest_size=NAME_BYTES, key=self._name_secrets[self._current]).digest()
+
     def names(self, *words: str) -> tuple[bytes, ...]:
         """What the note about ``words`` may be called: under the current key first, then under older ones."""
-        about = b"\0".join(b"%d:%s" % (len(encoded), encoded) for encoded in map(_encode, words))
+        about = _about(words)
         ids = [self._current, *(key_id for key_id in self._name_secrets if key_id != self._current)]
         return tuple(blake2b(about, digest_size=NAME_BYTES, key=self._name_secrets[key_id]).digest() for key_id in ids)
 
@@ -60,6 +64,10 @@ class NoteSeal:
             return zlib.decompressobj().decompress(packed, MAX_NOTE_BYTES)
         except (InvalidTag, ValueError, zlib.error) as error:
             raise ValueError("note: altered, or sealed for another name") from error
+
+
+def _about(words: Sequence[str]) -> bytes:
+    return b"\0".join([b"%d:%s" % (len(encoded), encoded) for encoded in map(_encode, words)])
 
 
 def _encode(word: str) -> bytes:

@@ -40,19 +40,19 @@ class SealedNotes:
 
     async def keep(self, about: tuple[str, ...], plain: bytes) -> bool:
         """Whether it is kept. It replaces an earlier note about the same."""
-        name = self._seal.names(*about)[0]
+        name = self._seal.name(*about)
         sealed = self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES))
         return await answer_of(partial(self._notes.keep_note, name, sealed))
 
     def keep_soon(self, about: tuple[str, ...], plain: bytes, done: Callable[[bool], None]) -> None:
         """As ``keep``, for those that do not wait."""
-        name = self._seal.names(*about)[0]
+        name = self._seal.name(*about)
         self._notes.keep_note(name, self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES)), done)
 
     async def claim(self, about: tuple[str, ...], plain: bytes, keep_s: int) -> bool | None:
         """Whether it is kept, for ``keep_s`` seconds: False where there is a note about the same already, None where
         the store did not say."""
-        name = self._seal.names(*about)[0]
+        name = self._seal.name(*about)
         sealed = self._seal.seal(name, plain, self._random_bytes(NONCE_BYTES))
         return await answer_of(partial(self._notes.claim_note, name, sealed, keep_s))
 
