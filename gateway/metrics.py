@@ -12,17 +12,13 @@ out every ``FLUSH_S``. A killed worker loses the counts since then.
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client import values as prometheus_values
-from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from filters.mime.refusal import RewriteDetail
 from filters.reason import Reason
@@ -56,9 +52,6 @@ _MESSAGE_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _DECISION_BUCKETS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.05, 0.5)
 _LOOKUP_BUCKETS = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1)
 _COMMIT_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
-
-ENDED = "ended"
-"""In place of a process id: where the counts of processes that ended are added up."""
 
 
 def message_outcome(outcomes: Iterable[Outcome]) -> Outcome:
@@ -487,54 +480,6 @@ class SupervisorMetrics:
             counts[state if state in counts else "silent"] += 1
         for state, child in self._workers.items():
             child.set(counts[state])
-
-
-# -- the folder shared by all processes ----------------------------------------------------------------------------
-
-
-def use_directory(directory: Path) -> None:
-    """Before any metric of this process is made: keep values in ``directory``, shared with the other processes."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    prometheus_values.ValueClass = prometheus_values.MultiProcessValue()
-
-
-def use_memory() -> None:
-    """Keep values in this process alone (a single process, tests)."""
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    prometheus_values.ValueClass = prometheus_values.MutexValue
-
-
-def render(directory: Path) -> bytes:
-    """The text that ``/metrics`` answers: all processes summed."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(directory))
-    return generate_latest(registry)
-
-
-def render_own(registry: CollectorRegistry) -> bytes:
-    """The same for values kept in memory."""
-    return generate_latest(registry)
-
-
-def forget_process(directory: Path, pid: int) -> None:
-    """After a process ended: its gauges go, its counts are added to those of all that ended before.
-
-    So the folder does not grow with each restart, and no sum ever falls. Call it in the process that renders, so that
-    no scrape comes in between.
-    """
-    mark_process_dead(pid, str(directory))
-    for kind in ("counter", "histogram"):
-        gone = directory / f"{kind}_{pid}.db"
-        if not gone.exists():
-            continue
-        sums = MmapedDict(str(directory / f"{kind}_{ENDED}.db"))
-        try:
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(gone)):
-                before, _ = sums.read_value(key)
-                sums.write_value(key, before + value, 0.0)
-        finally:
-            sums.close()
-        gone.unlink()
 
 
 def _resident_bytes() -> int:

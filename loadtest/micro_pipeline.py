@@ -41,7 +41,8 @@ from gateway.logs import CanonicalLog, LogSink
 from gateway.mail.observer import MailObserver
 from gateway.mail.pipeline import MailPipeline
 from gateway.mail.route import BrandRoute, MailRoute
-from gateway.metrics import WorkerMetrics, use_memory
+from gateway.metrics import WorkerMetrics
+from gateway.metrics_folder import use_memory
 from gateway.trace import Tracer
 from loadtest.marketing_mail import MailTemplate
 

@@ -19,7 +19,8 @@ from gateway.app.sync import SyncOrder
 from gateway.configuration import Configuration
 from gateway.configuration.settings import RegistryPushSettings
 from gateway.logs import Logs, configure_logs
-from gateway.metrics import SupervisorMetrics, forget_process, render, use_directory
+from gateway.metrics import SupervisorMetrics
+from gateway.metrics_folder import forget_process, render, use_directory
 from gateway.processes import sockets
 from gateway.processes.housekeeping import Housekeeping, default_housekeeping_command
 from gateway.processes.scratch import scratch_folder

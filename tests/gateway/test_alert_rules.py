@@ -21,16 +21,16 @@ def rendered() -> bytes:
     """All metrics of a worker, of the supervisor and of the reports to the registry."""
     program = (
         "import pathlib, sys, tempfile\n"
-        "from gateway import metrics\n"
+        "from gateway import metrics, metrics_folder\n"
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
-        "metrics.use_directory(folder)\n"
+        "metrics_folder.use_directory(folder)\n"
         "w = metrics.WorkerMetrics([600123], ['relay']); s = metrics.SupervisorMetrics('1.0')\n"
         "from gateway.registry.reporting.metrics import ReportingMetrics\n"
         "up = ReportingMetrics([600123])\n"
         "from gateway.registry.metrics import SyncMetrics, WorkerRegistryMetrics\n"
         "down = SyncMetrics([600123]); there = WorkerRegistryMetrics(); down.call_ended('changes', 'ok', 0.1)\n"
         "w.count_sms_call('netgsm', 'send', 200); w.flush()\n"
-        "sys.stdout.buffer.write(metrics.render(folder))\n"
+        "sys.stdout.buffer.write(metrics_folder.render(folder))\n"
         "import shutil; shutil.rmtree(folder)\n"
     )
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60, check=True).stdout

@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from filters.mime.refusal import RewriteDetail
 from filters.reason import Reason
 from filters.vocabulary import Channel, FreshnessState, LookupFailure, Outcome, Verdict
-from gateway import metrics
-from gateway.metrics import SupervisorMetrics, WorkerMetrics, message_outcome, render, render_own
+from gateway import metrics, metrics_folder
+from gateway.metrics import SupervisorMetrics, WorkerMetrics, message_outcome
+from gateway.metrics_folder import render, render_own
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _in_memory():
     """These tests keep the values of this process in memory; processes of their own use a folder."""
-    metrics.use_memory()
+    metrics_folder.use_memory()
 
 
 def values_of(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -42,8 +43,8 @@ def run_worker(directory: Path, code: str) -> int:
     """Run ``code`` with a ``WorkerMetrics`` w in a process of its own; its process id."""
     program = (
         "import os, sys, pathlib\n"
-        "from gateway import metrics\n"
-        f"metrics.use_directory(pathlib.Path({str(directory)!r}))\n"
+        "from gateway import metrics_folder\n"
+        f"metrics_folder.use_directory(pathlib.Path({str(directory)!r}))\n"
         "from gateway.metrics import WorkerMetrics, SupervisorMetrics\n"
         "from filters.vocabulary import *\n"
         "from filters.reason import Reason\n"
@@ -174,21 +175,21 @@ def test_workers_are_summed_and_the_sum_never_falls_when_one_ends(tmp_path):
     assert value(text, "evidence_writable") == 0
     assert value(text, "freshness_state", brand="600123", state="stale") == 1
     assert value(text, "index_synced_timestamp_seconds", brand="600123") == 100
-    metrics.forget_process(tmp_path, second)
+    metrics_folder.forget_process(tmp_path, second)
     text = render(tmp_path)
     assert value(text, "messages_total", channel="email", outcome="relayed") == 2
     assert value(text, "message_duration_seconds_bucket", le="0.005") == 2
     assert value(text, "sessions_active") == 5
     assert value(text, "evidence_writable") == 1
-    metrics.forget_process(tmp_path, first)
+    metrics_folder.forget_process(tmp_path, first)
     for _ in range(3):
-        metrics.forget_process(tmp_path, run_worker(tmp_path, count % (1, "FRESH", 1)))
+        metrics_folder.forget_process(tmp_path, run_worker(tmp_path, count % (1, "FRESH", 1)))
     assert value(render(tmp_path), "messages_total", channel="email", outcome="relayed") == 5
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["counter_ended.db", "histogram_ended.db"]
 
 
 def test_forgetting_a_process_that_left_nothing_is_harmless(tmp_path):
-    metrics.forget_process(tmp_path, 999_999)
+    metrics_folder.forget_process(tmp_path, 999_999)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,14 +7,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from filters.exchange import Refusal
 from filters.vocabulary import Channel
-from gateway import metrics
-from gateway.metrics import WorkerMetrics, render_own
+from gateway import metrics_folder
+from gateway.metrics import WorkerMetrics
+from gateway.metrics_folder import render_own
 from gateway.observers import Observer
 
 
 def test_each_notice_moves_its_series_and_faults_are_logged():
     """One call each; the log names no person and the address of the refusal is nowhere in it."""
-    metrics.use_memory()
+    metrics_folder.use_memory()
     worker = WorkerMetrics([600123], ["relay"])
     observer = Observer(worker)
     refusal = Refusal(600123, Channel.EMAIL, b"k" * 10, b"ayse@example.com", None, 1_785_600_000, "HS_WEB")

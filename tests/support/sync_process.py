@@ -24,7 +24,7 @@ from adapters.registry import Credentials, RegistryAddress, records_in
 from adapters.store import StoreOptions, open_store
 from filters.decision.policy import Policy
 from filters.registry.values import RegistryBrand
-from gateway.metrics import use_memory
+from gateway.metrics_folder import use_memory
 from gateway.registry import pull, questions
 from gateway.registry.assembly import SyncSide
 from gateway.registry.metrics import SyncMetrics

@@ -13,7 +13,8 @@ from filters.client import Client
 from filters.vocabulary import LookupFailure
 from gateway.logs import CanonicalLog, LogSink
 from gateway.mail.observer import MailObserver
-from gateway.metrics import WorkerMetrics, render_own, use_memory
+from gateway.metrics import WorkerMetrics
+from gateway.metrics_folder import render_own, use_memory
 from gateway.smtp.session import SessionEvent
 from tests.support.pipeline_world import COMMERCIAL, INFORMATIONAL, OUTLET, SHOP, PipelineWorld, mail
 from tests.support.scripted_upstream import DEFERRED, RELAYED

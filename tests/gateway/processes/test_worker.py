@@ -13,7 +13,8 @@ from filters.exchange import Lookup, OutboxItem, StoreHealth, StoreStats
 from filters.vocabulary import LookupFailure
 from gateway.doors import HttpDoor, IntakeDoor
 from gateway.mail.observer import MailObserver
-from gateway.metrics import WorkerMetrics, render_own, use_memory
+from gateway.metrics import WorkerMetrics
+from gateway.metrics_folder import render_own, use_memory
 from gateway.processes.worker import Worker, describe_outbox
 from gateway.processes.worker_channel import WorkerReport
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 PROGRAM = """
 import pathlib, sys
-from gateway import metrics
+from gateway import metrics_folder
 folder = pathlib.Path(sys.argv[1])
-metrics.use_directory(folder)
+metrics_folder.use_directory(folder)
 from gateway.registry.proof_day import DayResult, DayState
 from gateway.registry.proof_sample import SampleResult
 from gateway.registry.reporting.fates import Fate
@@ -22,7 +22,7 @@ told.outbox_seen(1_795_000_000, 7, 3, {"H467": 2, "address_unknown": 1})
 told.day_proven(DayResult(600123, "2026-11-17", DayState.REPAIRED, missing=2, contrary=1))
 told.day_proven(DayResult(600124, "2026-11-17", DayState.FAILED, problem="limited"))
 told.sample_proven(SampleResult(600123, asked=10, loose=1))
-sys.stdout.buffer.write(metrics.render(folder))
+sys.stdout.buffer.write(metrics_folder.render(folder))
 """
 
 
