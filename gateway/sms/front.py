@@ -199,8 +199,9 @@ class SmsFront:
         is_ours_alone = bool(job_ids) and all(job_id in kept and kept[job_id].is_minted for job_id in job_ids)
         response: HttpResponse | None = None
         if route.outlet is not None:
-            if not is_ours_alone and not dropped:
-                return dialect.write_fault(Fault.NOT_FOUND, "reports of this upstream are asked in its own dialect")
+            # A cancellation may say yes of a job alone that never left: the provider is not asked in another dialect.
+            if not is_ours_alone and (not dropped or call.kind is CallKind.CANCEL):
+                return dialect.write_fault(Fault.NOT_FOUND, "at this upstream that is asked in its own dialect")
         elif not is_ours_alone:
             answer = await route.upstream.send(pass_on(whole, route.prefix, self._private, is_read=True))
             if isinstance(answer, UpstreamFault):

@@ -249,6 +249,8 @@ def test_our_own_interface_leaves_through_the_providers_dialect(sms: SmsGateway)
     assert sms.sent_to(*yes, *no) == yes
     report = sms.call("GET", f"/v1/messages/{answer.json['id']}")
     assert report.json["recipients"][0]["outcome"] == "dropped"
+    cancelled = sms.call("DELETE", f"/v1/messages/{answer.json['id']}")
+    assert cancelled.status == 404, "nobody called anything off at the provider, so nobody is told so"
 
 
 def test_a_check_decides_without_sending(sms: SmsGateway) -> None:
