@@ -224,7 +224,8 @@ class NetgsmDialect:
         code, job_id = _read_code(response)
         if response.status == 200 and code in ACCEPTED:
             return all_relayed(len(kept), job_id, code)
-        if code and code not in ACCEPTED and response.status < 500:
+        # A job's id beside another code than those of success: something may have been taken.
+        if code and code not in ACCEPTED and not job_id and response.status < 500:
             return all_refused(
                 len(kept),
                 code,

@@ -265,3 +265,14 @@ def test_another_dialect_s_request_can_leave_as_netgsm(dialect: Any) -> None:
     assert (native.tag_class, native.tag_type, native.send_at) == (plain.tag_class, plain.tag_type, AT)
     assert native.alphabet is Alphabet.TURKISH
     assert native.credential_id == "u"
+
+
+@pytest.mark.parametrize("body", [b'{"code":0,"jobid":5}', b'{"code":"0","jobid":"5"}', b'{"code":"85","jobid":5}'])
+def test_a_code_of_refusal_beside_the_id_of_a_job_says_nothing_for_certain(body: bytes) -> None:
+    """Refused, it would be sent again, perhaps to who has it: the provider names no job where it took nothing."""
+    relayed = REST.read_answer(read(send()), [0], HttpResponse(200, (), body))
+    assert [fate.outcome for fate in relayed.fates] == [Outcome.UNKNOWN]
+    refused = REST.read_answer(
+        read(send()), [0], HttpResponse(200, (), body.replace(b"5}", b"0}").replace(b'"5"', b"null"))
+    )
+    assert refused.fates[0].outcome in (Outcome.REFUSED, Outcome.DEFERRED)
