@@ -81,9 +81,13 @@ async def test_an_altered_note_is_none(notes: MemoryIndex) -> None:
     assert await dropped.find("shop", "netgsm", ["17"]) == {}
 
 
-async def test_an_incoming_message_is_known_again_by_its_id(notes: MemoryIndex) -> None:
+async def test_an_incoming_message_is_known_again_by_all_that_it_says(notes: MemoryIndex) -> None:
+    """Under one id a provider may tell of several people: only the very same refusal is told again."""
     seen = SeenMessages(notes, NoteSeal({1: b"n" * 32}, 1))
-    assert not await seen.is_known("verimor", "mo-1")
-    assert await seen.remember("verimor", "mo-1")
-    assert await seen.is_known("verimor", "mo-1")
-    assert not await seen.is_known("netgsm", "mo-1")
+    said = ("verimor", "mo-1", "+905321234567", [600123])
+    assert not await seen.is_known(*said)
+    assert await seen.remember(*said)
+    assert await seen.is_known(*said)
+    assert not await seen.is_known("netgsm", *said[1:])
+    assert not await seen.is_known("verimor", "mo-1", "+905321234568", [600123])
+    assert not await seen.is_known("verimor", "mo-1", "+905321234567", [600124])
