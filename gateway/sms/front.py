@@ -100,7 +100,7 @@ class SmsFront:
                 return await self._answer_unknown(request, dialect)
         except RequestRefusedError as refusal:
             return make_response(dialect.write_fault(refusal.fault, refusal.detail))
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the request has to be answered
             return make_response(_fail(dialect, fault))
         return make_response(await self._respond(request, head, *found))
 
@@ -112,7 +112,7 @@ class SmsFront:
             return await self._take(request, head, route, call)
         except RequestRefusedError as refusal:
             return route.dialect.write_fault(refusal.fault, refusal.detail)
-        except Exception as fault:
+        except Exception as fault:  # whatever it is, the request has to be answered
             return _fail(route.dialect, fault)
         finally:
             self.in_hand -= 1

@@ -123,7 +123,7 @@ class SmsPipeline:
             except RequestRefusedError as refusal:
                 await self._record_refused(sms, refusal)
                 response = route.dialect.write_fault(refusal.fault, refusal.detail)
-            except Exception as fault:
+            except Exception as fault:  # whatever it is, the request has to be answered
                 log_fault(sms, fault)
                 await self._marks.remember_fault(sms)
                 response = answer_fault(sms, Fault.UNAVAILABLE, Reason.FAULT)
@@ -140,7 +140,7 @@ class SmsPipeline:
             self._under_way.end(sms)
         try:
             self._observe(sms, response)
-        except Exception as fault:
+        except Exception as fault:  # it is answered; counting may fail
             log_fault(sms, fault)
         return Answered(response, sms)
 

@@ -79,7 +79,7 @@ class Concluding:
             is_kept = await self._dropped.keep(
                 sms.client.name, sms.route.upstream.name, job_id, dropped, is_minted=is_minted
             )
-        except Exception as fault:
+        except Exception as fault:  # reports lose it, the answer does not
             log_fault(sms, fault)
             is_kept = False
         if not is_kept:

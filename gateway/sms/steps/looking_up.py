@@ -47,7 +47,7 @@ class Looking:
         try:
             index = index_for(self._index, self._dealer_lists, sms.client)
             answer: Lookup | LookupFailure = await answer_of(partial(index.lookup, code, keys, sms.digest))
-        except Exception as fault:
+        except Exception as fault:  # an index that raises has told us nothing
             log_fault(sms, fault)
             answer = LookupFailure.BROKEN
         if isinstance(answer, Lookup) and len(answer.values) != len(keys):  # whose state is whose?

@@ -54,7 +54,7 @@ class RetryMarks:
             relayed = sms.route.dialect.read_answer(sms.asked, sms.kept, sms.response) if sms.response else None
             if relayed is not None and relayed.job_id:
                 await self._dropped.keep_job_of(sms.digest, relayed.job_id)
-        except Exception as fault:
+        except Exception as fault:  # nobody is left to be told
             log_fault(sms, fault)
 
     async def remember_fault(self, sms: SmsInHand) -> None:
@@ -72,7 +72,7 @@ class RetryMarks:
     async def _remember(self, sms: SmsInHand, marks: Sequence[bytes]) -> None:
         try:
             is_kept = await answer_of(partial(self._index.remember_taken, sms.digest, marks))
-        except Exception as fault:
+        except Exception as fault:  # a memory that raises has kept nothing
             log_fault(sms, fault)
             is_kept = False
         if not is_kept:

@@ -63,7 +63,7 @@ def _read_answer(sms: SmsInHand, native: Submission, dialect: Dialect, response:
     unknown = Relayed((_LOST,) * len(sms.kept))
     try:
         relayed = dialect.read_answer(native, sms.kept, response)
-    except Exception as fault:
+    except Exception as fault:  # an answer that cannot be read says nothing of anybody
         log_fault(sms, fault)
         return unknown
     return relayed if len(relayed.fates) == len(sms.kept) else unknown

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 
 import orjson
 import pytest
@@ -15,6 +17,8 @@ from filters.sms.dialects.plain import SEND
 from filters.sms.http import HttpRequest, UpstreamFault
 from filters.sms.suffix import SuffixPolicy
 from filters.vocabulary import Channel, LookupFailure, MessageClass, RecipientType, Status
+from gateway.sms import pipeline
+from gateway.sms.steps import conclusion
 from tests.support.sms_world import (
     NOW,
     SHOP_CLIENT,
@@ -336,6 +340,59 @@ async def test_a_client_that_left_without_our_word_does_not_reach_anyone_twice(s
     assert response.status == 200
     assert shop.provider.numbers() == [YES]
     assert b"job-1" in response.body, "the retry hears the provider's own id"
+
+
+# -- a fault of ours -------------------------------------------------------------------------------------------------
+
+
+def break_once(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+    """The step raises the first time it is called."""
+    step, calls = getattr(module, name), itertools.count()
+
+    def broken(*arguments: object) -> object:
+        if not next(calls):
+            raise RuntimeError("a step of ours")
+        return step(*arguments)
+
+    monkeypatch.setattr(module, name, broken)
+
+
+async def test_a_fault_before_the_hand_over_leaves_nothing_behind_and_the_retry_is_sent(
+    shop: SmsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_once(monkeypatch, pipeline, "write_upstream")
+    status, answer = await shop.ask(message(YES, NO))
+    assert (status, answer["error"]["code"]) == (503, "unavailable")
+    assert shop.provider.numbers() == []
+    status, answer = await shop.ask(message(YES, NO))
+    assert status == 200
+    assert outcomes(answer) == ["relayed", "dropped"]
+    assert shop.provider.numbers() == [YES]
+
+
+async def test_a_fault_after_the_providers_answer_is_known_leaves_nobody_to_be_sent_to_again(
+    shop: SmsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retry hears that it was taken, for it was."""
+    break_once(monkeypatch, conclusion, "_answer")
+    status, _ = await shop.ask(message(YES, NO))
+    assert status == 503
+    status, answer = await shop.ask(message(YES, NO))
+    assert status == 200
+    assert outcomes(answer) == ["relayed", "dropped"]
+    assert shop.provider.numbers() == [YES]
+
+
+async def test_a_fault_before_the_providers_answer_is_read_leaves_the_outcome_unknown_for_the_retry_too(
+    shop: SmsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never told as a success, and never sent again."""
+    break_once(monkeypatch, conclusion, "_settle")
+    status, _ = await shop.ask(message(YES, NO))
+    assert status == 503
+    status, answer = await shop.ask(message(YES, NO))
+    assert (status, answer["error"]["code"]) == (504, "unknown_outcome")
+    assert shop.provider.numbers() == [YES]
 
 
 # -- record ---------------------------------------------------------------------------------------------------------
