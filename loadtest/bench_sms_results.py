@@ -92,8 +92,8 @@ _PAGE = """\
 
 Written by `python -m loadtest.bench_sms --write-page` on {date}; without the option it only prints.
 
-**Machine.** {cores} cores ({model}), {memory} GiB of memory, which also carry client and provider; {versions}.
-Load average before the run: {load}.
+**Machine.** {cores} cores ({model}), {memory} GiB of memory, which also carry client and provider;
+{versions}. Load average before the run: {load}.
 
 **What is measured.** One worker with everything on: consents in LMDB, the opt-out put into each text, evidence on the
 disk before each answer, a line of log, metrics. Client and provider share one process and speak only as much HTTP as
