@@ -102,7 +102,7 @@ async def test_redis_rolled_back(world: FaultWorld) -> None:
     assert await asyncio.to_thread(world.send, recipient) == 250
     assert await asyncio.to_thread(world.press, world.link_of(recipient)) == 200
     assert await asyncio.to_thread(world.send, recipient) == 550
-    async with world.traffic(seconds=2.5) as traffic:
+    async with world.traffic(seconds=4) as traffic:
         await asyncio.sleep(0.7)
         world.redis.kill()
         shutil.rmtree(Path(world.redis.directory) / "appendonlydir")
@@ -125,7 +125,7 @@ async def test_redis_foreign(world: FaultWorld, tmp_path: Path) -> None:
     would be: not one message is sent on its word."""
     world_redis = world.redis
     other = Redis(tmp_path / "other", world_redis.port)
-    async with world.traffic(seconds=3) as traffic:
+    async with world.traffic(seconds=5) as traffic:
         await asyncio.sleep(0.5)
         world_redis.kill()
         await asyncio.to_thread(other.start)
@@ -135,6 +135,7 @@ async def test_redis_foreign(world: FaultWorld, tmp_path: Path) -> None:
             noticed_at = time.time()
             for recipient in (CONSENTING, REFUSING, UNKNOWN):
                 assert await asyncio.to_thread(world.send, recipient) == 451
+            await asyncio.sleep(0.5)  # so that the traffic has its answers too
             gone_at = time.time()
         finally:
             other.end()

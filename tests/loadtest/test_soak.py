@@ -12,10 +12,10 @@ from loadtest.soak import SoakOptions, find_growth, run_soak
 @pytest.mark.parametrize("store", ["lmdb", "redis"])
 async def test_memory_does_not_grow_with_the_messages(tmp_path: Path, store: str) -> None:
     """The bound is far below one mail, one envelope or one record kept of each."""
-    options = SoakOptions(messages=4000, store=store, people=500, readings=12, settling_s=0.3, workers=1)
+    options = SoakOptions(messages=8000, store=store, people=500, readings=12, settling_s=0.3, workers=1)
     report = await run_soak(options, tmp_path)
     print(f"{[round(total / 1e6, 2) for total in report.totals]} MB, peak {report.peak_bytes / 1e6:.1f} MB")
-    assert report.messages == 4000
+    assert report.messages == 8000
     assert report.codes.keys() == {"250", "550"}
     assert report.replaced_workers == 0
     assert report.bytes_a_message < 200
