@@ -219,18 +219,18 @@ async def _be_neighbour(port: int) -> list[float]:
     return delays
 
 
-async def _measure_http(directory: Path, parts: list[str], size: Size) -> dict[str, object]:
+async def _measure_http(directory: Path, parts: list[str], size: Size) -> Found:
     provider = Provider()
     provider_port = await provider.start()
-    found: dict[str, object] = {}
+    found: Found = {}
     try:
         running = _running(directory, provider_port, size)
         gateway, proxy, proxy_port = await asyncio.to_thread(running.__enter__)
         try:
             if "single" in parts:
-                found["single"] = await _measure_single(provider, gateway, proxy, proxy_port, size)
+                found["single"] = [*await _measure_single(provider, gateway, proxy, proxy_port, size)]
             if "bulk" in parts:
-                found["bulk"] = await _measure_bulk(provider, gateway, size)
+                found["bulk"] = [*await _measure_bulk(provider, gateway, size)]
         finally:
             await asyncio.to_thread(running.__exit__, None, None, None)
     finally:
@@ -242,7 +242,7 @@ def measure(parts: list[str], size: Size, directory: Path) -> Found:
     """By part what was found; ``directory`` holds the gateways' files."""
     found: Found = {}
     if "single" in parts or "bulk" in parts:
-        found.update(uvloop.run(_measure_http(directory, parts, size)))  # type: ignore[arg-type] # lists vary
+        found.update(uvloop.run(_measure_http(directory, parts, size)))
     if "smpp" in parts:
         whole = directory / "smpp"
         whole.mkdir()

@@ -97,7 +97,7 @@ class HandOver:
         self._marks._own.add(self._name)
         try:
             self._marks._index.remember_taken(self._digest, [self._name], self._marked)
-        except Exception as fault:  # the request goes on without its mark
+        except Exception as fault:  # it goes on without its mark, and the sweep with the others
             log.error("retry.not_marked", fault=type(fault).__name__, exc_info=fault)
 
     def _marked(self, is_kept: bool) -> None:
@@ -111,7 +111,7 @@ class HandOver:
     def _take_back(self) -> None:
         try:
             self._marks._index.forget_taken(self._digest, [self._name], self._taken_back)
-        except Exception as fault:  # one mark must not end the sweep of all
+        except Exception as fault:  # left standing it only makes a repetition wait, and not be sent
             log.error("retry.mark_left", fault=type(fault).__name__, exc_info=fault)
 
     def _taken_back(self, is_done: bool) -> None:

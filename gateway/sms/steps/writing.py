@@ -53,20 +53,20 @@ def _is_like_the_first(sms: SmsInHand, native: Submission, dialect: Dialect, out
     """
     first = dialect.write(native, sms.kept[:1], sms.texts[:1])
     _read_back(sms, dialect, first, 1)
-    # Whoever is kept has a number.
-    permitted = {sms.asked.recipients[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index] # kept
+    asked = sms.asked.recipients
+    permitted = {asked[position][0][1][-_LAST_DIGITS:] for position in sms.kept}  # type: ignore[index] # kept: has one
     runs = _find_digits(outgoing)
     found = set(runs)
     if not (permitted <= found and found - permitted <= set(_find_digits(first))):
         return False
     if sum(map(permitted.__contains__, runs)) != len(sms.kept):  # somebody twice
         return False
-    if len(sms.kept) == len(sms.asked.recipients):
+    if len(sms.kept) == len(asked):
         return True
     kept = set(sms.kept)
     others = {
         number[1][-_LAST_DIGITS:]
-        for position, (number, _, _, _) in enumerate(sms.asked.recipients)
+        for position, (number, _, _, _) in enumerate(asked)
         if number is not None and position not in kept
     }
     return not (found & others)
@@ -111,8 +111,9 @@ def _read_back(sms: SmsInHand, dialect: Dialect, outgoing: HttpRequest, most: in
         raise WrittenWrongError("what was written is no request to send")
     again = dialect.read(outgoing, call)
     asked, texts = sms.asked.recipients, again.texts
-    # A recipient without a number is in neither: whoever is kept has one, and what is written must.
-    if [each[0] and each[0][0] for each in again.recipients] != [asked[n][0][0] for n in sms.kept[:most]]:  # type: ignore[index] # kept
+    # Whoever is kept has a number, and what is written must have it.
+    permitted = [asked[position][0][0] for position in sms.kept[:most]]  # type: ignore[index] # kept: has one
+    if [each[0] and each[0][0] for each in again.recipients] != permitted:
         raise WrittenWrongError("what was written has other recipients")
     if [texts[each[2]] for each in again.recipients] != sms.texts[:most]:
         raise WrittenWrongError("what was written has other texts")
